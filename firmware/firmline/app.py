@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""The controller: one object, advanced by one call, `poll(now_ms)`.
+
+Bounded work, no blocking, no allocation in steady state, time only through the argument. The
+same object runs on a board, on a desktop interpreter and inside the bench. It must never apply a
+command that did not come from the guard.
+"""
+
+from firmline.core import mode as modes
+from firmline.core import supervisor as checks
+from firmline.core.snapshot import EVSE, RELAY, Snapshot
+from firmline.core.supervisor import Supervisor
+from firmline.core.units import NEVER_MS, elapsed_ms, remaining_ms, watts
+from firmline.devices.measured import STATE_CHARGING, STATE_WAITING
+from firmline.services import assembly, eventlog
+from firmline.services.headend import HeadEnd
+from firmline.services.registers import Registers
+from firmline.services.telemetry import Telemetry
+
+
+class Controller:
+    """config: from services.config.load. hardware: see docs/porting.md
+
+    Raises OSError when a port or pin of the configuration cannot be opened.
+    """
+
+    def __init__(self, config, hardware):
+        self._hardware = hardware
+        self.site = assembly.build_site(config)
+        self.resources, self._entries = assembly.build_resources(config)
+        self.snapshot = Snapshot()
+        self.cycle = assembly.build_cycle(config, self.site, self.resources, self.snapshot)
+        self._tick_ms = config["timing"]["tick_ms"]
+        self._cycle_ms = 0
+        self._has_run = False
+        self.worst_cycle_us = 0
+        self.supervisor = Supervisor(self._tick_ms)
+        self.events = eventlog.EventLog()
+        self._open_devices(config)
+        self._open_outputs(config)
+        self._open_head_end(config)
+        self.events.add(eventlog.E_START, 0)
+        self._mode_seen = self.cycle.mode
+        self._stage_seen = 0
+
+    def _open_devices(self, config):
+        """Links in the order of the resources (None for relays), the PCC meter apart."""
+        pairs = []
+        links = []
+        self.meter = None
+        for device in config["devices"]:
+            if assembly.role_of(device) == "meter":
+                self.meter = assembly.build_link(device, config)
+                pairs.append((device, self.meter))
+        for device in self._entries:
+            link = None
+            if "unit" in device:
+                link = assembly.build_link(device, config)
+                pairs.append((device, link))
+            links.append(link)
+        self.links = links
+        self._meter_samples = 0
+        self.buses = assembly.build_buses(config, pairs, self._hardware.open_port)
+
+    def _open_outputs(self, config):
+        """Relays in the order of the resources (None for the rest), and the trip outputs."""
+        outputs = []
+        for device in self._entries:
+            output = None
+            if "pin" in device:
+                output = self._hardware.open_output(device["pin"], device["active_low"])
+                output.set(False)
+            outputs.append(output)
+        self._outputs = outputs
+        trips = []
+        for device in config["devices"]:
+            if assembly.role_of(device) == "trip":
+                trips.append(self._hardware.open_output(device["pin"], device["active_low"]))
+        self._trips = trips
+        for output in trips:
+            output.set(False)
+
+    def _open_head_end(self, config):
+        entry = config["head_end"]
+        timeout_ms = entry["timeout_s"] * 1000 if entry else 1
+        self.head_end = HeadEnd(timeout_ms, self.site.firm_import_w, self.site.firm_export_w)
+        self.telemetry = Telemetry(self)
+        unit = entry["unit"] if entry else 1
+        hardware = self._hardware
+        self.registers = Registers(
+            self.telemetry.values,
+            self.head_end,
+            config["site"],
+            unit,
+            hardware.model,
+            hardware.serial,
+        )
+        self._server = assembly.build_server(config, self.registers, self._hardware.open_port)
+
+    def poll(self, now_ms):
+        """Do what is due at `now_ms`; returns how long (ms) nothing more will be due unless a
+        port receives bytes."""
+        self._serve(now_ms)
+        for bus in self.buses:
+            bus.poll(now_ms)
+        self.supervisor.check_in(checks.BUS)
+        is_new = self.meter.samples != self._meter_samples
+        if is_new or not self._has_run or self._is_tick_due(now_ms):
+            self._run_cycle(is_new, now_ms)
+            for bus in self.buses:
+                bus.poll(now_ms)  # tightening commands leave in the same poll
+        if self.supervisor.may_feed():
+            self._hardware.feed_watchdog()
+        return self._wait_ms(now_ms)
+
+    def _serve(self, now_ms):
+        self.events.poll(now_ms)
+        self.head_end.poll(now_ms)
+        if self._server:
+            self._server.poll(now_ms)
+        self.supervisor.check_in(checks.HEAD_END)
+
+    def _is_tick_due(self, now_ms):
+        return elapsed_ms(now_ms, self._cycle_ms) >= self._tick_ms
+
+    def _run_cycle(self, is_new, now_ms):
+        start_us = self._hardware.ticks_us()
+        if is_new:
+            self._meter_samples = self.meter.samples
+            self._take_sample()
+        self._look_at_resources(now_ms)
+        head_end = self.head_end
+        self.cycle.limits.update(
+            head_end.is_alive,
+            head_end.dynamic_import_w,
+            head_end.dynamic_export_w,
+            head_end.emergency_import_w,
+            head_end.emergency_export_w,
+        )
+        self.cycle.step(is_new, now_ms)
+        self._apply(now_ms)
+        self.supervisor.cycle_done(now_ms)
+        self._has_run = True
+        self._cycle_ms = now_ms
+        self.telemetry.update(now_ms)
+        self._log_changes()
+        took_us = elapsed_ms(self._hardware.ticks_us(), start_us)
+        if took_us > self.worst_cycle_us:
+            self.worst_cycle_us = took_us
+
+    def _take_sample(self):
+        """Meter to snapshot; a conductor's nominal watts carry the sign of its power."""
+        snapshot = self.snapshot
+        meter = self.meter
+        snapshot.samples = meter.samples
+        snapshot.axis_w[0] = meter.total_w
+        for conductor in range(self.site.axes - 1):
+            power_w = watts(meter.l_ma[conductor], self.site.voltage_dv)
+            snapshot.axis_w[conductor + 1] = -power_w if meter.l_w[conductor] < 0 else power_w
+
+    def _look_at_resources(self, now_ms):
+        """What each device does now, and whether its last command has had its effect."""
+        resources = self.resources
+        for index in range(resources.count):
+            link = self.links[index]
+            if link is None:
+                resources.is_online[index] = 1
+                resources.wants[index] = 1
+                resources.power_w[index] = resources.command_w[index]
+                resources.in_flight[index] = 0
+                continue
+            resources.is_online[index] = link.is_online
+            power_w = link.power_w
+            if resources.kind[index] == EVSE:
+                power_w = link.draw_w
+                is_wanting = link.state == STATE_WAITING or link.state == STATE_CHARGING
+                resources.wants[index] = is_wanting
+            resources.power_w[index] = power_w if link.is_online else 0
+            if resources.in_flight[index] and self._has_settled(index, link, now_ms):
+                self.cycle.settled(index)
+
+    def _has_settled(self, index, link, now_ms):
+        """Both the device's own reading and the PCC sample are younger than the effect of the
+        last command. A silent device is not waited for: it gets no credit."""
+        if not link.is_online:
+            return True
+        if not link.settled():
+            return False
+        settle_ms = self.resources.settle_ms[index]
+        if elapsed_ms(now_ms, link.taken_ms) < settle_ms + self.site.meter_latency_ms:
+            return False
+        return settle_ms <= elapsed_ms(link.sampled_ms, link.taken_ms) < (NEVER_MS >> 1)
+
+    def _apply(self, now_ms):
+        """The guard's commands, to links and pins."""
+        resources = self.resources
+        for index in range(resources.count):
+            command_w = resources.command_w[index]
+            link = self.links[index]
+            if link is not None:
+                is_tighter = resources.low_w[index] < 0 < resources.high_w[index] or abs(
+                    command_w
+                ) < abs(resources.previous_w[index])
+                link.set_command(command_w, is_tighter, now_ms)
+            elif resources.kind[index] == RELAY:
+                self._outputs[index].set(command_w > 0)
+        is_healthy = self.cycle.mode not in (modes.TRIPPED, modes.SAFE)
+        for output in self._trips:
+            output.set(is_healthy)
+        self.supervisor.check_in(checks.OUTPUTS)
+
+    def _log_changes(self):
+        mode = self.cycle.mode
+        if mode != self._mode_seen:
+            self._mode_seen = mode
+            self.events.add(eventlog.E_MODE, mode)
+        stage = max(self.cycle.import_clock.stage, self.cycle.export_clock.stage)
+        if stage != self._stage_seen:
+            self._stage_seen = stage
+            self.events.add(eventlog.E_STAGE, stage)
+        if self.cycle.limits.is_changed:
+            self.events.add(eventlog.E_LIMIT_CHANGED, self.cycle.limits.high_w[0])
+
+    def _wait_ms(self, now_ms):
+        wait_ms = remaining_ms(now_ms, self._cycle_ms, self._tick_ms)
+        for bus in self.buses:
+            wait_ms = min(wait_ms, bus.wait_ms(now_ms))
+        if self._server:
+            wait_ms = min(wait_ms, self._server.wait_ms(now_ms))
+        return wait_ms if wait_ms > 0 else 1
+
+    def fail(self):
+        """After an unexpected exception: everything off, as far as the wires still work."""
+        self.cycle.fail()
+        for output in self._outputs:
+            if output is not None:
+                output.set(False)
+        for output in self._trips:
+            output.set(False)

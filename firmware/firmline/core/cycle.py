@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""One control cycle: snapshot -> trust -> mode -> limits -> proposals -> guard -> commands.
+
+`step` is called with every new PCC sample and at least every tick. It performs no I/O, never
+raises and allocates nothing; the app carries `resources.command_w` to the devices.
+"""
+
+from firmline.core import mode as modes
+from firmline.core.allocator import Allocator
+from firmline.core.balance import Balance
+from firmline.core.escalation import TRIP, Escalation
+from firmline.core.freshness import FRESH, LATE, Freshness
+from firmline.core.guard import Guard
+from firmline.core.limits import Limits
+
+
+class Cycle:
+    """Owns the control state. hold_ms / fallback_ms: two-stage trust in the PCC meter."""
+
+    def __init__(self, site, resources, snapshot, hold_ms, fallback_ms):
+        self._site = site
+        self._resources = resources
+        self._snapshot = snapshot
+        self.limits = Limits(site)
+        self.trust = Freshness(hold_ms, fallback_ms)
+        self.balance = Balance(site, resources)
+        self.allocator = Allocator(site, resources)
+        self.guard = Guard(site, resources)
+        self.import_clock = Escalation(site.response_ms)
+        self.export_clock = Escalation(site.response_ms)
+        self.mode = modes.START
+        self.fallbacks = 0
+
+    def step(self, is_new_sample, now_ms):
+        """Advance to `now_ms`. `is_new_sample`: the snapshot has changed since the last call."""
+        if is_new_sample:
+            self.trust.mark(now_ms)
+        self._change_mode(self.trust.update(now_ms))
+        self._watch(now_ms)
+        if self.mode == modes.NORMAL and (is_new_sample or self.limits.is_changed):
+            self.balance.update(self._snapshot)
+            self.allocator.propose(self._snapshot, self.limits, self.balance, now_ms)
+        else:
+            self._repeat()
+        self._dispose()
+
+    def fail(self):
+        """The program no longer trusts itself: everything off, latched."""
+        self.mode = modes.SAFE
+        self._dispose()
+
+    def settled(self, index):
+        """The app has seen that the last command of resource `index` has had its effect."""
+        self._resources.in_flight[index] = 0
+
+    def _change_mode(self, trust):
+        event = modes.ON_LOST
+        if trust == FRESH:
+            event = modes.ON_FRESH
+        elif trust == LATE:
+            event = modes.ON_LATE
+        mode = modes.next_mode(self.mode, event)
+        if mode == modes.FALLBACK and self.mode != modes.FALLBACK:
+            self.fallbacks += 1
+        self.mode = mode
+
+    def _watch(self, now_ms):
+        """Run the two exceedance clocks on the newest sample; the last stage trips."""
+        is_over_import = False
+        is_over_export = False
+        for axis in range(self._site.axes):
+            if self._snapshot.axis_w[axis] > self.limits.high_w[axis]:
+                is_over_import = True
+            if self._snapshot.axis_w[axis] < self.limits.low_w[axis]:
+                is_over_export = True
+        is_blind = self.mode == modes.START or self.mode == modes.FALLBACK
+        self.import_clock.update(is_over_import and not is_blind, now_ms)
+        self.export_clock.update(is_over_export and not is_blind, now_ms)
+        if self.import_clock.stage == TRIP or self.export_clock.stage == TRIP:
+            self.mode = modes.next_mode(self.mode, modes.ON_TRIP)
+
+    def _repeat(self):
+        resources = self._resources
+        for index in range(resources.count):
+            resources.proposal_w[index] = resources.command_w[index]
+
+    def _dispose(self):
+        """Through the guard; what it changed is in flight from now on."""
+        resources = self._resources
+        for index in range(resources.count):
+            # kept until the guard is done: the command that was in force
+            resources.previous_w[index] = resources.command_w[index]
+        self.guard.dispose(
+            self.mode, self.limits, self.balance, self.import_clock.stage, self.export_clock.stage
+        )
+        for index in range(resources.count):
+            if resources.command_w[index] != resources.previous_w[index]:
+                if not resources.in_flight[index]:
+                    resources.before_w[index] = resources.power_w[index]
+                resources.in_flight[index] = 1

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""The safety case: the only way from a proposal to an actuator.
+
+The allocator may be wrong in any way; whatever it proposes, after `Guard.dispose`
+ G1  every command is inside its commissioned range (a load: 0 or min..max), else it is 0;
+ G2  without a fresh sample nothing is looser than before; without any sample every resource is at
+     its fallback value, and at 0 where the limit in force is below firm;
+ G3  uncontrolled power plus the worst case of all commands is inside the limit in force, on every
+     axis and in both directions; what does not fit is cut, last resource first;
+ G4  an exceedance that lasts overrides every model: minimum, pause, everything off;
+ G5  a tripped or faulty controller commands 0.
+It knows no policy, has no memory but the commands in force, and is called once a cycle with
+`resources.proposal_w`; the result is `resources.command_w`. Hazards H-01..H-05.
+"""
+
+from firmline.core.balance import Ledger
+from firmline.core.escalation import PAUSE, TO_MINIMUM
+from firmline.core.mode import FALLBACK, HOLD, NORMAL, START
+from firmline.core.snapshot import BATTERY, EVSE, PV, RELAY, watts_array
+from firmline.core.units import const
+
+RANGE = const(1)
+BUDGET_IMPORT = const(2)
+BUDGET_EXPORT = const(4)
+HELD = const(8)
+FELL_BACK = const(16)
+STAGE = const(32)
+TRIPPED = const(64)
+REASONS = ("range", "budget-import", "budget-export", "held", "fallback", "stage", "tripped")
+
+
+class Guard:
+    """`reasons`: bits of what the last `dispose` had to enforce, 0 if nothing."""
+
+    def __init__(self, site, resources):
+        self._site = site
+        self._axes = site.axes
+        self._resources = resources
+        self._new_w = watts_array(resources.count)
+        self._ledger = Ledger(site, resources)
+        self.reasons = 0
+
+    def dispose(self, mode, limits, balance, stage_import, stage_export):
+        """Turn proposals into commands. Never raises, never allocates."""
+        self.reasons = 0
+        if mode == NORMAL or mode == HOLD:
+            self._check_range()
+            if mode == HOLD:
+                self._hold()
+            self._spend(1, limits.high_w, balance.import_w, BUDGET_IMPORT)
+            self._spend(-1, limits.low_w, balance.export_w, BUDGET_EXPORT)
+            if stage_import >= TO_MINIMUM or stage_export >= TO_MINIMUM:
+                self._apply_stages(stage_import, stage_export)
+        elif mode == START or mode == FALLBACK:
+            self._fall_back(limits)
+        else:
+            self._turn_off()
+        for index in range(self._resources.count):
+            self._resources.command_w[index] = self._new_w[index]
+
+    def _check_range(self):
+        resources = self._resources
+        for index in range(resources.count):
+            wanted_w = resources.proposal_w[index]
+            if (
+                wanted_w < resources.low_w[index]
+                or wanted_w > resources.high_w[index]
+                or 0 < wanted_w < resources.min_w[index]
+            ):
+                wanted_w = 0
+                self.reasons |= RANGE
+            if resources.is_protected[index]:
+                wanted_w = resources.high_w[index]
+            self._new_w[index] = wanted_w
+
+    def _hold(self):
+        """Late sample: no load and no generator looser than before, a battery as before."""
+        resources = self._resources
+        for index in range(resources.count):
+            before_w = resources.command_w[index]
+            wanted_w = self._new_w[index]
+            if wanted_w != before_w and (
+                resources.kind[index] == BATTERY or abs(wanted_w) > abs(before_w)
+            ):
+                self._new_w[index] = before_w
+                self.reasons |= HELD
+
+    def _spend(self, sign, limit_w, uncontrolled_w, reason):
+        """G3 in one direction; `sign` -1 mirrors every power, so that one rule serves both."""
+        ledger = self._ledger
+        resources = self._resources
+        for axis in range(self._axes):
+            ledger.left_w[axis] = sign * (limit_w[axis] - uncontrolled_w[axis])
+        for index in range(resources.count):
+            if sign * self._new_w[index] <= 0:
+                # gives relief: counted only as far as it is seen to give it now
+                relief_w = min(sign * resources.power_w[index], 0)
+                ledger.take(index, max(sign * self._new_w[index], relief_w))
+        for index in range(resources.count):
+            if sign * self._new_w[index] > 0:
+                wanted_w = sign * self._new_w[index]
+                if wanted_w > ledger.room_w(index) and not resources.is_protected[index]:
+                    wanted_w = self._fit(index, ledger.room_w(index))
+                    self._new_w[index] = sign * wanted_w
+                    self.reasons |= reason
+                ledger.take(index, wanted_w)
+
+    def _fit(self, index, room_w):
+        """The largest valid magnitude inside `room_w`: 0 below the minimum of the device."""
+        if room_w <= 0 or room_w < self._resources.min_w[index]:
+            return 0
+        return room_w
+
+    def _apply_stages(self, stage_import, stage_export):
+        resources = self._resources
+        self.reasons |= STAGE
+        for index in range(resources.count):
+            kind = resources.kind[index]
+            wanted_w = self._new_w[index]
+            if stage_import >= TO_MINIMUM:
+                if kind == EVSE:
+                    wanted_w = min(wanted_w, resources.min_w[index])
+                    if stage_import >= PAUSE:
+                        wanted_w = 0
+                elif kind == BATTERY:
+                    wanted_w = min(wanted_w, 0)
+            if stage_export >= TO_MINIMUM:
+                if kind == PV:
+                    wanted_w = max(wanted_w, resources.fallback_w[index])
+                    if stage_export >= PAUSE:
+                        wanted_w = 0
+                elif kind == BATTERY:
+                    wanted_w = max(wanted_w, 0)
+            self._new_w[index] = wanted_w
+
+    def _fall_back(self, limits):
+        """Open loop: commissioned values, valid with the firm limits; 0 where less is allowed."""
+        resources = self._resources
+        self.reasons |= FELL_BACK
+        for index in range(resources.count):
+            wanted_w = resources.fallback_w[index]
+            if wanted_w > 0 and limits.high_w[0] < self._site.firm_import_w:
+                wanted_w = 0
+            if wanted_w < 0 and -limits.low_w[0] < self._site.firm_export_w:
+                wanted_w = 0
+            if resources.is_protected[index]:
+                wanted_w = resources.high_w[index]
+            self._new_w[index] = wanted_w
+
+    def _turn_off(self):
+        resources = self._resources
+        self.reasons |= TRIPPED
+        for index in range(resources.count):
+            is_kept = resources.kind[index] == RELAY and resources.is_protected[index]
+            self._new_w[index] = resources.high_w[index] if is_kept else 0

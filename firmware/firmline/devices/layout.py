@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Prepares a product table for one link, once: not in the hot path.
+
+Offsets of fields become offsets inside their reply, fields of phases that are not wired are left
+out, and an EVSE's own phases are placed on the conductors of the site. Called by devices.link.
+"""
+
+_PHASE_TARGETS = 9
+_ABSENT = -1
+
+
+def conductors(role, phases, is_split):
+    """Where the device's phases 1..3 belong: conductor 0..2 or -1 for "leave out".
+
+    A meter's phases are the conductors. An EVSE wired to L2 only calls it its own L1, so the
+    k-th phase of an EVSE is the k-th set bit of the mask; between two legs it reports one current.
+    """
+    if role != "evse":
+        return tuple(k if phases >> k & 1 else _ABSENT for k in range(3))
+    wired = [k for k in range(3) if phases >> k & 1]
+    if is_split:
+        wired = wired[:1]
+    return tuple(wired[k] if k < len(wired) else _ABSENT for k in range(3))
+
+
+def _placed_field(field, first, places):
+    offset, kind, numerator, denominator, target, scale = field
+    if 0 <= target < _PHASE_TARGETS:
+        place = places[target % 3]
+        if place == _ABSENT:
+            return None
+        target = target // 3 * 3 + place
+    if scale >= 0:
+        scale -= first
+    return (offset - first, kind, numerator, denominator, target, scale)
+
+
+def _placed_fields(fields, first, places):
+    placed = [_placed_field(field, first, places) for field in fields]
+    return tuple(field for field in placed if field is not None)
+
+
+def placed_blocks(blocks, places, poll_ms):
+    """Table blocks with reply offsets and the link's own period in place of 0."""
+    return tuple(
+        (slot, function, first, count, period_ms or poll_ms, _placed_fields(fields, first, places))
+        for slot, function, first, count, period_ms, fields in blocks
+    )
+
+
+def placed_identify(blocks):
+    """Identification reads with reply offsets."""
+    return tuple(
+        (slot, function, first, count, required, _placed_fields(fields, first, (0, 1, 2)))
+        for slot, function, first, count, required, fields in blocks
+    )

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: MIT
+"""One device on a Modbus RTU line: what to ask or write next, and what its answers meant.
+
+The product's table (see devices.catalog) is data; this engine interprets it. It must never write
+to a device that was not identified, never send a command before the device's own reversion timer
+or watchdog was set, never publish part of a sample, and never allocate or raise in steady state.
+
+Called by services.bus (job, begin, finish, wait_ms) and by the controller (set_command, fields).
+Device sign: > 0 W consumes, < 0 W supplies. Commands: EVSE >= 0; PV <= 0 (minus the cap);
+battery signed.
+"""
+
+from firmline.core.units import NEVER_MS, const, elapsed_ms, remaining_ms
+from firmline.devices.layout import conductors, placed_blocks, placed_identify
+from firmline.devices.measured import Measured
+from firmline.devices.setpoint import can_encode, encode, word_value
+from firmline.modbus.rtu import DONE, READ_HOLDING, WRITE_SINGLE
+
+NO_JOB = const(0)
+READ = const(1)
+SETUP = const(2)
+REFRESH = const(3)
+WRITE_LOOSER = const(4)
+WRITE_TIGHTER = const(5)
+
+# stages
+_START = const(0)
+_WALK = const(1)
+_IDENTIFY = const(2)
+_SETUP = const(3)
+_READY = const(4)
+
+# kinds of transaction
+_ASK_MODEL = const(0)
+_ASK_IDENTITY = const(1)
+_WRITE_SETUP = const(2)
+_WRITE_COMMAND = const(3)
+_ASK_BLOCK = const(4)
+
+_LOST_AFTER = const(3)  # failures in a row
+_SETUP_EVERY_MS = const(60000)  # a device that restarted between two polls has forgotten it
+_FIRST_PAUSE_MS = const(500)  # between attempts at a lost device; doubles up to the longest
+_LONGEST_PAUSE_MS = const(4000)
+_MAX_MODELS = const(40)
+_SUNS_HIGH = const(0x5375)
+_SUNS_LOW = const(0x6E53)
+_END_MODEL = const(0xFFFF)
+_COUNT_MASK = const(0x3FFFFFFF)
+
+
+class DeviceLink(Measured):
+    """`table` from devices.catalog, `unit` 1..247, `options` from the configuration.
+
+    Options (all optional): phases (mask, 7), voltage_dv (2300), rated_w, fallback_w (0),
+    reversion_s (10), poll_ms (100 for a meter, else 1000), timeout_ms (150), base (40000: the
+    SunSpec marker or a model), split_phase (False: an EVSE between two legs reports one current),
+    reversion_is_safe (False).
+    """
+
+    def __init__(self, table, unit, options):
+        Measured.__init__(self, table["states"])
+        self.role = table["role"]
+        self.unit = unit
+        self._keep_options(table, options)
+        self._keep_table(table, options)
+        self._bases = [0] * (len(table["models"]) or 1)
+        self._polled_ms = [0] * len(self._blocks)
+        self.samples = 0
+        self.sampled_ms = 0  # when the request of the last good sample went out
+        self.last_ok_ms = 0
+        self.is_online = False
+        self.failures = 0
+        self.failures_in_row = 0
+        self.rejected = 0
+        self._stage = _START
+        self._step = 0
+        self._kind = _ASK_BLOCK
+        self._index = 0
+        self._begun_ms = 0
+        self._paused_ms = 0
+        self._pause_ms = 0
+        self._setup_ms = 0
+        self._walk_address = 0
+        self._start_command()
+
+    def _keep_options(self, table, options):
+        phases = options.get("phases", 7)
+        self.phase_count = (phases & 1) + (phases >> 1 & 1) + (phases >> 2 & 1) or 1
+        self.voltage_dv = options.get("voltage_dv", 2300)
+        self.rated = options.get("rated_w", 0)
+        fallback_w = options.get("fallback_w", 0)
+        self._fallback_w = -abs(fallback_w) if self.role == "pv" else fallback_w
+        self.reversion_s = options.get("reversion_s", 10)
+        self._refresh_ms = self.reversion_s * 1000 // 3
+        self._poll_ms = options.get("poll_ms", 100 if self.role == "meter" else 1000)
+        self._timeout_ms = options.get("timeout_ms", 150)
+        self._base = options.get("base", 40000)
+        self._longest_pause_ms = _FIRST_PAUSE_MS if self.role == "meter" else _LONGEST_PAUSE_MS
+        self._is_split = self.role == "evse" and options.get("split_phase", False)
+        self.timer_is_safe = options.get("reversion_is_safe", False)
+
+    def _keep_table(self, table, options):
+        places = conductors(self.role, options.get("phases", 7), self._is_split)
+        self._models = table["models"]
+        self._identify = placed_identify(table["identify"])
+        self._setup = table["setup"]
+        self._command = table["command"]
+        self._set_unit = table["set_unit"]
+        self._sums_phases = table["total_from_phases"]
+        self._blocks = placed_blocks(table["blocks"], places, self._poll_ms)
+
+    def _start_command(self):
+        self.command_w = 0
+        self.acked_w = 0
+        self.acked_ms = 0  # of the last command or refresh
+        self.taken_ms = 0  # when the present value was first acknowledged
+        self._has_command = False
+        self._is_acked = False
+        self._is_pending = False
+        self._is_tighter = False
+        self._acked_raw = 0
+        self._command_step = 0
+        self._sent_w = 0
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def set_command(self, command_w, is_tighter, now_ms):
+        """Want `command_w` (device sign). Idempotent; nothing is sent for the same raw value."""
+        if self._has_command and command_w == self.command_w:
+            return
+        self.command_w = command_w
+        self._has_command = True
+        if self._is_acked and self._command_step == 0:
+            if encode(self._set_unit, command_w, self) == self._acked_raw:
+                self.acked_w = command_w
+                self._is_pending = False
+                return
+        self._is_tighter = is_tighter or (self._is_pending and self._is_tighter)
+        self._is_pending = True
+
+    def settled(self):
+        """The device has acknowledged the present command."""
+        return self._is_acked and not self._is_pending
+
+    # -- what to do next -----------------------------------------------------------------------
+
+    def job(self, now_ms):
+        """Priority of what `begin` would send now; NO_JOB when nothing is due."""
+        stage = self._stage
+        if stage == _READY:
+            return self._ready_job(now_ms)
+        if stage == _START:
+            self._restart(now_ms)
+            return self.job(now_ms)
+        if self._pause_ms and elapsed_ms(now_ms, self._paused_ms) < self._pause_ms:
+            return NO_JOB
+        if stage == _SETUP:
+            self._kind = _WRITE_SETUP
+        else:
+            self._kind = _ASK_MODEL if stage == _WALK else _ASK_IDENTITY
+        if self._pause_ms == 0 and self._is_pending and self._is_tighter:
+            return WRITE_TIGHTER  # it answers: what stands before the command is as urgent
+        return SETUP if stage == _SETUP else READ
+
+    def _ready_job(self, now_ms):
+        if self._is_pending:
+            self._kind = _WRITE_COMMAND
+            return WRITE_TIGHTER if self._is_tighter else WRITE_LOOSER
+        if self._has_command and self._is_refresh_due(now_ms):
+            self._kind = _WRITE_COMMAND
+            return REFRESH
+        if self._setup and elapsed_ms(now_ms, self._setup_ms) >= _SETUP_EVERY_MS:
+            self._stage = _SETUP
+            self._step = 0
+            self._kind = _WRITE_SETUP
+            return SETUP
+        k = len(self._blocks)
+        while k:  # the slow ones first, or a busy line would never read them
+            k -= 1
+            if elapsed_ms(now_ms, self._polled_ms[k]) >= self._blocks[k][4]:
+                self._kind = _ASK_BLOCK
+                self._index = k
+                return READ
+        return NO_JOB
+
+    def _is_refresh_due(self, now_ms):
+        return self._command_step > 0 or elapsed_ms(now_ms, self.acked_ms) >= self._refresh_ms
+
+    def wait_ms(self, now_ms):
+        """Milliseconds until a job is due, 0 when one is."""
+        if self._stage != _READY:
+            return remaining_ms(now_ms, self._paused_ms, self._pause_ms)
+        if self._is_pending:
+            return 0
+        wait = NEVER_MS
+        if self._has_command:
+            wait = remaining_ms(now_ms, self.acked_ms, self._refresh_ms)
+        if self._setup:
+            wait = min(wait, remaining_ms(now_ms, self._setup_ms, _SETUP_EVERY_MS))
+        for k in range(len(self._blocks)):
+            wait = min(wait, remaining_ms(now_ms, self._polled_ms[k], self._blocks[k][4]))
+        return wait
+
+    def begin(self, master, now_ms):
+        """Start the transaction that the last `job` announced."""
+        self._begun_ms = now_ms
+        kind = self._kind
+        if kind == _ASK_BLOCK:
+            self._polled_ms[self._index] = now_ms
+            self._ask(master, self._blocks[self._index], now_ms)
+        elif kind == _WRITE_COMMAND:
+            self._begin_command(master, now_ms)
+        elif kind == _WRITE_SETUP:
+            self._write(master, self._setup[self._step], self._fallback_w, now_ms)
+        elif kind == _ASK_IDENTITY:
+            self._ask(master, self._identify[self._step], now_ms)
+        else:
+            master.start_read(
+                self.unit, READ_HOLDING, self._walk_address, 2, self._timeout_ms, now_ms
+            )
+
+    def _begin_command(self, master, now_ms):
+        """Until it is acknowledged, what the device does is unknown: the reply may get lost."""
+        if self._command_step == 0 or self._sent_w != self.command_w:
+            self._command_step = 0
+            self._sent_w = self.command_w
+            if self._is_acked and self._acked_raw != encode(self._set_unit, self._sent_w, self):
+                self._is_acked = False
+        self._write(master, self._command[self._command_step], self._sent_w, now_ms)
+
+    def _ask(self, master, block, now_ms):
+        address = self._bases[block[0]] + block[2]
+        master.start_read(self.unit, block[1], address, block[3], self._timeout_ms, now_ms)
+
+    def _write(self, master, frame, power_w, now_ms):
+        raw = encode(self._set_unit, power_w, self)
+        words = frame[3]
+        address = self._bases[frame[0]] + frame[2]
+        if frame[1] == WRITE_SINGLE:
+            value = word_value(words[0], raw, self) & 0xFFFF
+            master.start_write_single(self.unit, address, value, self._timeout_ms, now_ms)
+            return
+        for k in range(len(words)):
+            master.set_register(k, word_value(words[k], raw, self))
+        master.start_write(self.unit, address, len(words), self._timeout_ms, now_ms)
+
+    # -- what came back ------------------------------------------------------------------------
+
+    def finish(self, master, state, now_ms):
+        """Take the outcome (DONE or FAILED) of the transaction started by `begin`."""
+        if state != DONE:
+            self._count_failure(now_ms)
+            return
+        self.last_ok_ms = now_ms
+        self.failures_in_row = 0
+        self._pause_ms = 0
+        kind = self._kind
+        if kind == _ASK_BLOCK:
+            self._finish_block(master, now_ms)
+        elif kind == _WRITE_COMMAND:
+            self._finish_command(now_ms)
+        elif kind == _WRITE_SETUP:
+            self._advance(len(self._setup), now_ms)
+        elif kind == _ASK_IDENTITY:
+            self._finish_identity(master, now_ms)
+        else:
+            self._finish_walk(master, now_ms)
+
+    def _count_failure(self, now_ms):
+        self.failures = (self.failures + 1) & _COUNT_MASK
+        self.failures_in_row += 1
+        if self.failures_in_row >= _LOST_AFTER or self._pause_ms:
+            self._lose(now_ms)  # while probing a lost device one failure is enough
+
+    def _lose(self, now_ms):
+        """Not answering, or not what the table expects: start over after a pause."""
+        self.failures_in_row = 0
+        self.is_online = False
+        self._is_acked = False
+        self._command_step = 0
+        if self._has_command:  # what it does now is unknown: the command is urgent again
+            self._is_pending = True
+            self._is_tighter = True
+        if self.role == "meter" and self._stage == _READY:
+            return  # nothing to set up again: keep asking at once
+        self._pause_ms = min(self._pause_ms * 2 or _FIRST_PAUSE_MS, self._longest_pause_ms)
+        self._paused_ms = now_ms
+        self._restart(now_ms)
+
+    def _restart(self, now_ms):
+        """Go to the first stage that the table has."""
+        self._step = 0
+        self._walk_address = self._base
+        for k in range(len(self._polled_ms)):
+            self._polled_ms[k] = (now_ms - self._blocks[k][4]) & _COUNT_MASK
+        if self._models:
+            self._stage = _WALK
+            for k in range(len(self._bases)):
+                self._bases[k] = 0
+        elif self._identify:
+            self._stage = _IDENTIFY
+        else:
+            self._stage = _SETUP if self._setup else _READY
+
+    def _advance(self, steps, now_ms):
+        """One step of identification or setup is done; go on, through empty stages too."""
+        self._step += 1
+        if self._stage == _IDENTIFY:
+            while self._step < steps and self._is_absent(self._identify[self._step][0]):
+                self._step += 1
+        if self._step < steps:
+            return
+        self._step = 0
+        if self._stage == _WALK and self._identify:
+            self._stage = _IDENTIFY
+        elif self._stage != _SETUP and not can_encode(self._set_unit, self):
+            self._lose(now_ms)
+        elif self._stage != _SETUP and self._setup:
+            self._stage = _SETUP
+        else:
+            self._stage = _READY
+            self._setup_ms = now_ms
+            self.is_online = True
+
+    def _is_absent(self, slot):
+        return len(self._models) > 0 and self._bases[slot] == 0
+
+    def _finish_walk(self, master, now_ms):
+        """One step along the SunSpec chain: marker, then (id, length) of each model."""
+        model = master.register(0)
+        length = master.register(1)
+        if model == _SUNS_HIGH and length == _SUNS_LOW:
+            self._walk_address += 2
+            return
+        self._step += 1
+        for k in range(len(self._models)):
+            wanted = self._models[k]
+            if wanted[0] <= model <= wanted[1] and length >= wanted[2] and not self._bases[k]:
+                self._bases[k] = self._walk_address
+        self._walk_address += length + 2
+        is_end = model == _END_MODEL or self._walk_address > 65534 or self._step > _MAX_MODELS
+        if not is_end and not self._has_models(False):
+            return
+        if self._has_models(True):
+            self._step = 0
+            self._advance(0, now_ms)
+        else:
+            self._lose(now_ms)
+
+    def _has_models(self, only_required):
+        for k in range(len(self._models)):
+            if self._bases[k] == 0 and (self._models[k][3] or not only_required):
+                return False
+        return True
+
+    def _finish_identity(self, master, now_ms):
+        block = self._identify[self._step]
+        if not self._decode_all(master, block[5]) and block[4]:  # required
+            self.rejected = (self.rejected + 1) & _COUNT_MASK
+            self._lose(now_ms)
+            return
+        self._advance(len(self._identify), now_ms)
+
+    def _finish_command(self, now_ms):
+        self._command_step += 1
+        if self._command_step < len(self._command):
+            return
+        self._command_step = 0
+        if not self._is_acked or self.acked_w != self._sent_w:
+            self.taken_ms = now_ms
+        self._is_acked = True
+        self.acked_w = self._sent_w
+        self.acked_ms = now_ms
+        self._acked_raw = encode(self._set_unit, self._sent_w, self)
+        self._is_pending = self._sent_w != self.command_w
+
+    def _finish_block(self, master, now_ms):
+        if not self._decode_all(master, self._blocks[self._index][5]):
+            self.rejected = (self.rejected + 1) & _COUNT_MASK
+            return
+        self.is_online = True
+        if self._index == 0:
+            if self._sums_phases:
+                self.total_w = self.l_w[0] + self.l_w[1] + self.l_w[2]
+            if self._is_split:
+                self.l_ma[1] = self.l_ma[0]
+            self.samples = (self.samples + 1) & _COUNT_MASK
+            self.sampled_ms = self._begun_ms

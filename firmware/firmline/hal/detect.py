@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Which hardware is this? The only function that knows the names of platforms."""
+
+import sys
+
+_USAGE = """usage: micropython firmware/main.py CONFIG.json --port NAME=DEVICE [--port ...]
+       micropython firmware/main.py CONFIG.json --lockstep
+
+Runs the Firmline controller on the desktop: CONFIG.json is the site's configuration
+(docs/configuration.md), each --port gives a port of that configuration a tty or pty.
+"""
+
+
+def open_hardware(arguments):
+    """A hardware object for this platform; `arguments` (desktop only) as in the usage text."""
+    if sys.platform == "rp2":
+        from firmline.boards import pico
+        from firmline.hal import rp2
+
+        return rp2.Hardware(pico)
+    if sys.platform == "esp32":
+        from firmline.boards import esp32_devkit
+        from firmline.hal import esp32
+
+        return esp32.Hardware(esp32_devkit)
+    return _open_desktop(arguments)
+
+
+def _open_desktop(arguments):
+    config_path = None
+    is_lockstep = False
+    ports = {}
+    for position in range(len(arguments)):
+        argument = arguments[position]
+        if argument == "--lockstep":
+            is_lockstep = True
+        elif argument == "--port":
+            continue
+        elif position and arguments[position - 1] == "--port" and "=" in argument:
+            name, path = argument.split("=", 1)
+            ports[name] = path
+        elif config_path is None and not argument.startswith("-"):
+            config_path = argument
+        else:
+            _refuse("not understood: " + argument)
+    if config_path is None:
+        _refuse("no configuration file given")
+    if is_lockstep:
+        from firmline.hal import lockstep
+
+        return lockstep.Hardware(config_path)
+    from firmline.hal import unix
+
+    return unix.Hardware(config_path, ports)
+
+
+def _refuse(reason):
+    sys.stderr.write("firmline: %s\n%s" % (reason, _USAGE))
+    sys.exit(2)

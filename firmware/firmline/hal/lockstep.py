@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Lock-step port: time and bytes come from the bench over stdin and go back over stdout.
+
+Each round the bench sends the time and what has arrived; the controller is polled once and
+answers with what it sends, its outputs, and when it wants to be polled next. The real firmware
+in the real interpreter then runs in the bench's virtual time, byte for byte repeatable.
+
+Round, little endian. To the controller: now_ms u32, then for each port in the order of opening
+u16 count + bytes. Back: wait_ms u32, outputs u32 (bit k: k-th opened output is on), u16 count +
+telemetry (services/registers.py, i32 each), then for each port u16 count + bytes. Before the first round the controller sends one JSON
+line naming its ports and outputs, or {"error": ...}. End of file ends it.
+"""
+
+import json
+import struct
+import sys
+import time
+
+from firmline.core.units import TICKS_MASK
+
+_PORT_BYTES = 1024
+
+
+class Port:
+    """Bytes of one round, in both directions."""
+
+    def __init__(self):
+        self._received = bytearray(_PORT_BYTES)
+        self._received_count = 0
+        self.sent = bytearray(_PORT_BYTES)
+        self.sent_count = 0
+        self.overruns = 0
+
+    def feed(self, data):
+        room = _PORT_BYTES - self._received_count
+        if len(data) > room:
+            self.overruns += 1
+            data = data[:room]
+        end = self._received_count + len(data)
+        self._received[self._received_count : end] = data
+        self._received_count = end
+
+    def write(self, buffer, count):
+        for index in range(min(count, _PORT_BYTES - self.sent_count)):
+            self.sent[self.sent_count + index] = buffer[index]
+        self.sent_count += count
+
+    def any(self):
+        return self._received_count
+
+    def readinto(self, buffer, count):
+        count = min(count, self._received_count)
+        for index in range(count):
+            buffer[index] = self._received[index]
+        left = self._received_count - count
+        self._received[:left] = self._received[count : self._received_count]
+        self._received_count = left
+        return count
+
+    def tx_done(self):
+        return True
+
+
+class Output:
+    def __init__(self, active_low):
+        self.is_on = False
+
+    def set(self, on):
+        self.is_on = bool(on)
+
+    def readback(self):
+        return self.is_on
+
+
+class Hardware:
+    """The bench on the other end of stdin and stdout."""
+
+    model = "lockstep"
+    serial = "0"
+
+    def __init__(self, config_path):
+        self._config_path = config_path
+        self._in = sys.stdin.buffer
+        self._out = sys.stdout.buffer
+        self._ports = []
+        self._names = []
+        self._outputs = []
+        self._pins = []
+
+    def read_config(self):
+        with open(self._config_path) as file:
+            return file.read()
+
+    def open_port(self, name, baud):
+        port = Port()
+        self._ports.append(port)
+        self._names.append(name)
+        return port
+
+    def open_output(self, pin, active_low):
+        output = Output(active_low)
+        self._outputs.append(output)
+        self._pins.append(pin)
+        return output
+
+    def ticks_us(self):
+        return time.ticks_us() & TICKS_MASK
+
+    def feed_watchdog(self):
+        pass
+
+    def record_cause(self, text):
+        self._out.write(json.dumps({"error": text}).encode() + b"\n")
+
+    def run(self, controller):
+        self._out.write(json.dumps({"ports": self._names, "pins": self._pins}).encode() + b"\n")
+        header = bytearray(10)
+        while True:
+            data = self._in.read(4)
+            if len(data) < 4:
+                return
+            now_ms = struct.unpack("<I", data)[0]
+            for port in self._ports:
+                count = struct.unpack("<H", self._in.read(2))[0]
+                if count:
+                    port.feed(self._in.read(count))
+            wait_ms = controller.poll(now_ms)
+            outputs = 0
+            for index in range(len(self._outputs)):
+                outputs |= self._outputs[index].is_on << index
+            view = controller.telemetry.values
+            struct.pack_into("<IIH", header, 0, wait_ms, outputs, 4 * len(view))
+            self._out.write(header)
+            self._out.write(view)
+            for port in self._ports:
+                self._out.write(struct.pack("<H", port.sent_count))
+                if port.sent_count:
+                    self._out.write(bytes(port.sent[: port.sent_count]))
+                    port.sent_count = 0

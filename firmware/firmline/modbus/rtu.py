@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT
+"""Modbus RTU master: one request at a time over a polled serial port.
+
+It never blocks, allocates or raises after construction, and it never takes a late or stray reply
+for the answer to a newer request: the line must have been silent before a request goes out, and
+a reply must match the request in unit, function and length (and echoed address and count), and
+carry a good CRC. What remains possible is an answer later than `timeout_ms + late_ms` to an
+*identical* request, so `timeout_ms` must exceed what the slowest device needs.
+
+Called by services.bus. The port contract: write(buf, n), any(), readinto(buf, n).
+Source: Modbus over Serial Line V1.02 (2.5.1 framing), Modbus Application Protocol V1.1b3.
+"""
+
+from firmline.core.units import const, elapsed_ms, remaining_ms
+from firmline.modbus.crc import crc16
+
+IDLE = const(0)
+BUSY = const(1)
+DONE = const(2)
+FAILED = const(3)
+
+NONE = const(0)
+TIMEOUT = const(1)
+CRC = const(2)
+EXCEPTION = const(3)
+MALFORMED = const(4)
+
+READ_HOLDING = const(3)
+READ_INPUT = const(4)
+WRITE_SINGLE = const(6)
+WRITE_MULTIPLE = const(16)
+
+_WAITING = const(4)  # internal: a request is out
+_QUIET = const(5)  # internal: the line has to stay silent for a while
+
+_COUNT_MASK = const(0x3FFFFFFF)
+_NEVER_MS = const(0x3FFFFFFF)
+_EXCEPTION_BYTES = const(5)
+_ECHO_BYTES = const(8)
+_CHUNK_BYTES = const(64)
+
+
+def gap_ms(baud):
+    """Silence that ends a frame: 3.5 characters of 10 bits, at least 2 ms."""
+    gap = (35000 + baud - 1) // baud
+    return gap if gap > 2 else 2
+
+
+class RtuMaster:
+    """Owns `port`. `max_registers` bounds both directions (at most 123)."""
+
+    def __init__(self, port, baud, max_registers=60):
+        self._port = port
+        self._baud = baud
+        self._max_registers = max_registers
+        self._tx = bytearray(9 + 2 * max_registers)
+        self._rx = bytearray(5 + 2 * max_registers)
+        self._chunk = bytearray(_CHUNK_BYTES)
+        self._gap_ms = gap_ms(baud)
+        self.late_ms = 30  # after a timeout: how long a late reply is still waited out
+        self._state = IDLE
+        self._since_ms = 0
+        self._silent_limit_ms = 0
+        self._frame_limit_ms = 0
+        self._quiet_ms = 0
+        self._have = 0
+        self._need = 0
+        self._crc = 0
+        self.error = NONE
+        self.exception_code = 0
+        self.ok = 0
+        self.timeouts = 0
+        self.crc_errors = 0
+        self.exceptions = 0
+        self.malformed = 0
+        self.discarded = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+
+    def start_read(self, unit, function, address, count, timeout_ms, now_ms):
+        """Ask for `count` registers with function 3 or 4. False (nothing sent) unless IDLE."""
+        if self._state != IDLE or count < 1 or count > self._max_registers:
+            return False
+        self._need = 5 + 2 * count
+        self._put_header(unit, function, address, count)
+        self._send(6, timeout_ms, now_ms)
+        return True
+
+    def set_register(self, k, value):
+        """Put the k-th uint16 of the next `start_write` into the outgoing frame."""
+        tx = self._tx
+        tx[7 + 2 * k] = (value >> 8) & 0xFF
+        tx[8 + 2 * k] = value & 0xFF
+
+    def start_write(self, unit, address, count, timeout_ms, now_ms):
+        """Write the registers set before with function 16. False (nothing sent) unless IDLE."""
+        if self._state != IDLE or count < 1 or count > self._max_registers:
+            return False
+        self._need = _ECHO_BYTES
+        self._put_header(unit, WRITE_MULTIPLE, address, count)
+        self._tx[6] = 2 * count
+        self._send(7 + 2 * count, timeout_ms, now_ms)
+        return True
+
+    def start_write_single(self, unit, address, value, timeout_ms, now_ms):
+        """Write one register with function 6. False (nothing sent) unless IDLE."""
+        if self._state != IDLE:
+            return False
+        self._need = _ECHO_BYTES
+        self._put_header(unit, WRITE_SINGLE, address, value)
+        self._send(6, timeout_ms, now_ms)
+        return True
+
+    def poll(self, now_ms):
+        """Advance; IDLE, BUSY, DONE or FAILED. The last two stay until `release`."""
+        state = self._state
+        if state == _WAITING:
+            return self._poll_reply(now_ms)
+        if state == IDLE or state == _QUIET:
+            return self._poll_line(now_ms)
+        return state
+
+    def register(self, k):
+        """The k-th uint16 of a finished read."""
+        rx = self._rx
+        return (rx[3 + 2 * k] << 8) | rx[4 + 2 * k]
+
+    def release(self):
+        """Give the finished transaction up; the line then rests for the inter-frame gap."""
+        if self._state == DONE or self._state == FAILED:
+            self._state = _QUIET
+
+    def is_idle(self):
+        """A request could be started now."""
+        return self._state == IDLE
+
+    def wait_ms(self, now_ms):
+        """Milliseconds until `poll` is needed if no byte arrives: >= 1, large when idle."""
+        if self._state == IDLE:
+            return _NEVER_MS
+        if self._state == _WAITING:
+            limit = self._frame_limit_ms if self._have else self._silent_limit_ms
+            wait = remaining_ms(now_ms, self._since_ms, limit)
+        else:
+            wait = remaining_ms(now_ms, self._since_ms, self._quiet_ms)
+        return wait if wait > 1 else 1
+
+    def _put_header(self, unit, function, address, argument):
+        tx = self._tx
+        tx[0] = unit
+        tx[1] = function
+        tx[2] = address >> 8
+        tx[3] = address & 0xFF
+        tx[4] = argument >> 8
+        tx[5] = argument & 0xFF
+
+    def _send(self, n, timeout_ms, now_ms):
+        tx = self._tx
+        crc = crc16(tx, n)
+        tx[n] = crc & 0xFF
+        tx[n + 1] = crc >> 8
+        n += 2
+        # Both limits run from the computed end of transmission; +1 covers the started tick.
+        limit = (n * 10000 + self._baud - 1) // self._baud + timeout_ms + 1
+        self._silent_limit_ms = limit
+        self._frame_limit_ms = limit + (self._need * 10000 + self._baud - 1) // self._baud
+        self._since_ms = now_ms
+        self._have = 0
+        self._crc = 0xFFFF
+        self.error = NONE
+        self.exception_code = 0
+        self.bytes_sent = (self.bytes_sent + n) & _COUNT_MASK
+        self._state = _WAITING
+        self._port.write(tx, n)
+
+    def _poll_line(self, now_ms):
+        """IDLE or resting: stray bytes are thrown away and start the rest again."""
+        n = self._port.any()
+        if n:
+            if n > _CHUNK_BYTES:
+                n = _CHUNK_BYTES
+            self._port.readinto(self._chunk, n)
+            self.discarded = (self.discarded + n) & _COUNT_MASK
+            if self._state == IDLE or self._quiet_ms < self._gap_ms:
+                self._quiet_ms = self._gap_ms
+            self._state = _QUIET
+            self._since_ms = now_ms
+        elif self._state == IDLE:
+            return IDLE
+        elif elapsed_ms(now_ms, self._since_ms) >= self._quiet_ms:
+            self._state = IDLE
+            return IDLE
+        return BUSY
+
+    def _poll_reply(self, now_ms):
+        n = self._port.any()
+        while n and self._have < self._need:
+            self._take(n)
+            if self._have and self._rx[0] != self._tx[0]:
+                self._skip_strays()
+            if self._have > 1 and not self._header_fits():
+                self.malformed += 1
+                return self._fail(MALFORMED, self._gap_ms, now_ms)
+            n = self._port.any()
+        if self._have == self._need:
+            return self._finish(now_ms)
+        limit = self._frame_limit_ms if self._have else self._silent_limit_ms
+        if elapsed_ms(now_ms, self._since_ms) < limit:
+            return BUSY
+        self.timeouts += 1
+        return self._fail(TIMEOUT, self.late_ms + self._gap_ms, now_ms)
+
+    def _take(self, n):
+        """Move up to n waiting bytes into the reply and into its running CRC."""
+        have = self._have
+        if n > self._need - have:
+            n = self._need - have
+        rx = self._rx
+        if have == 0:
+            self._port.readinto(rx, n)
+            self._crc = crc16(rx, n)
+        else:
+            chunk = self._chunk
+            if n > _CHUNK_BYTES:
+                n = _CHUNK_BYTES
+            self._port.readinto(chunk, n)
+            for k in range(n):
+                rx[have + k] = chunk[k]
+            self._crc = crc16(chunk, n, self._crc)
+        self._have = have + n
+        self.bytes_received = (self.bytes_received + n) & _COUNT_MASK
+
+    def _skip_strays(self):
+        """Drop leading bytes that cannot start the reply (an unbiased line makes them)."""
+        rx = self._rx
+        have = self._have
+        start = 0
+        while start < have and rx[start] != self._tx[0]:
+            start += 1
+        for k in range(start, have):
+            rx[k - start] = rx[k]
+        self._have = have - start
+        self._crc = crc16(rx, self._have)
+        self.discarded = (self.discarded + start) & _COUNT_MASK
+
+    def _header_fits(self):
+        """Function, length and echo belong to the request, as far as they have arrived."""
+        rx = self._rx
+        tx = self._tx
+        function = tx[1]
+        if rx[1] == function | 0x80:
+            self._need = _EXCEPTION_BYTES
+            return self._have <= _EXCEPTION_BYTES
+        if rx[1] != function:
+            return False
+        if function == READ_HOLDING or function == READ_INPUT:
+            return self._have < 3 or rx[2] == 2 * tx[5]
+        if self._have < 6:
+            return True
+        return rx[2] == tx[2] and rx[3] == tx[3] and rx[4] == tx[4] and rx[5] == tx[5]
+
+    def _finish(self, now_ms):
+        if self._crc:
+            self.crc_errors += 1
+            return self._fail(CRC, self._gap_ms, now_ms)
+        if self._rx[1] & 0x80:
+            self.exceptions += 1
+            self.exception_code = self._rx[2]
+            return self._fail(EXCEPTION, self._gap_ms, now_ms)
+        self.ok = (self.ok + 1) & _COUNT_MASK
+        self._quiet_ms = self._gap_ms
+        self._since_ms = now_ms
+        self._state = DONE
+        return DONE
+
+    def _fail(self, error, quiet_ms, now_ms):
+        self.error = error
+        self._quiet_ms = quiet_ms
+        self._since_ms = now_ms
+        self._state = FAILED
+        return FAILED

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""From a checked configuration to the objects that run: site, resources, buses and links.
+
+Runs once at start. Amps become nominal watts here and nowhere else.
+"""
+
+from firmline.core import snapshot as core
+from firmline.core.cycle import Cycle
+from firmline.devices.catalog import TYPES
+from firmline.devices.link import DeviceLink
+from firmline.modbus.rtu import RtuMaster
+from firmline.modbus.server import RtuServer
+from firmline.services import config as configs
+from firmline.services.bus import Bus
+
+_KINDS = {"evse": core.EVSE, "battery": core.BATTERY, "pv": core.PV, "relay": core.RELAY}
+
+
+def build_site(config):
+    """The commissioned limits of `config` (from config.load) as a core Site."""
+    given = config["site"]
+    timing = config["timing"]
+    voltage_v = given["voltage_v"]
+    site = core.Site(
+        given["phases"],
+        voltage_v * 10,
+        given["firm_import_w"],
+        given["firm_export_w"],
+        given["firm_a"] * voltage_v,
+    )
+    site.ceiling_import_w = configs.ceiling_w(given)
+    site.ceiling_export_w = configs.circuit_w(given)
+    site.ceiling_conductor_w = configs.circuit_a(given) * voltage_v
+    site.margin_permille = given["margin_permille"]
+    site.response_ms = given["response_s"] * 1000
+    site.raise_delay_ms = timing["raise_delay_ms"]
+    site.rotation_ms = timing["rotation_s"] * 1000
+    return site
+
+
+def role_of(device):
+    return configs.TYPE_ROLES[device["type"]]
+
+
+def build_resources(config):
+    """Resources in the order of the devices, and the list of their device entries."""
+    devices = [d for d in config["devices"] if role_of(d) in _KINDS]
+    resources = core.Resources(len(devices))
+    for index in range(len(devices)):
+        _add(resources, index, devices[index], config)
+    return resources, devices
+
+
+def _add(resources, index, device, config):
+    role = role_of(device)
+    mask = configs.phase_mask(device["phases"])
+    wires = (mask & 1) + (mask >> 1 & 1) + (mask >> 2 & 1)
+    low_w = min_w = high_w = 0
+    fallback_w = device.get("fallback_w", 0)
+    if role == "evse":
+        watts_per_amp = config["site"]["voltage_v"] * wires
+        min_w = device["min_a"] * watts_per_amp
+        high_w = device["max_a"] * watts_per_amp
+        fallback_w = device["fallback_a"] * watts_per_amp
+    elif role == "relay":
+        min_w = high_w = device["load_w"]
+        fallback_w = high_w if device["fallback_on"] else 0
+        resources.is_protected[index] = device["protected"]
+    elif role == "pv":
+        low_w = -device["rated_w"]
+        fallback_w = -fallback_w
+    else:
+        low_w = -device["max_discharge_w"]
+        high_w = device["max_charge_w"]
+        if device["policy"] == "self_consumption":
+            resources.policy[index] = core.SELF_CONSUMPTION
+    resources.add(index, _KINDS[role], mask, low_w, min_w, high_w, fallback_w)
+    resources.settle_ms[index] = device.get("settle_ms", 0)
+    resources.resume_ms[index] = config["timing"]["resume_delay_ms"]
+    if role == "relay":
+        resources.resume_ms[index] = device["min_off_s"] * 1000
+
+
+def build_cycle(config, site, resources, snapshot):
+    timing = config["timing"]
+    return Cycle(site, resources, snapshot, timing["hold_ms"], timing["fallback_ms"])
+
+
+def build_link(device, config):
+    """The link of one Modbus device; options in the link's own units."""
+    options = dict(device)
+    voltage_v = config["site"]["voltage_v"]
+    phases = device.get("phases") or "L123"
+    options["voltage_dv"] = voltage_v * 10
+    options["phases"] = configs.phase_mask(phases)
+    if options.get("base") is None:
+        options.pop("base", None)
+    if role_of(device) == "evse":
+        options["fallback_w"] = device["fallback_a"] * voltage_v * (len(phases) - 1)
+        options["reversion_s"] = device["watchdog_s"]
+        options["split_phase"] = config["site"]["phases"] == 2
+    elif role_of(device) == "pv":
+        options["fallback_w"] = -device["fallback_w"]
+    return DeviceLink(TYPES[device["type"]], device["unit"], options)
+
+
+def build_buses(config, links, open_port):
+    """One Bus per entry; `open_port(name, baud)` gives the port; the meter leads its bus."""
+    buses = []
+    for number in range(len(config["buses"])):
+        entry = config["buses"][number]
+        members = []
+        meter_index = -1
+        for device, link in links:
+            if device["bus"] == number:
+                if role_of(device) == "meter":
+                    meter_index = len(members)
+                members.append(link)
+        master = RtuMaster(open_port(entry["port"], entry["baud"]), entry["baud"])
+        buses.append(Bus(master, members, meter_index))
+    return buses
+
+
+def build_server(config, registers, open_port):
+    entry = config["head_end"]
+    if entry is None:
+        return None
+    port = open_port(entry["port"], entry["baud"])
+    return RtuServer(port, entry["baud"], entry["unit"], registers)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""The last events in RAM: a fixed ring of (seconds since start, code, value).
+
+Adding never allocates and never fails: the oldest entry makes room and is counted in `dropped`.
+Written by the app, read by the console, the store and host tools outside the hot path.
+"""
+
+from array import array
+
+from firmline.core.units import TICKS_MASK, const
+
+_COUNT_MASK = const(0x1FFFFFFF)
+
+E_START = const(1)
+E_MODE = const(2)
+E_STAGE = const(3)
+E_METER_LATE = const(4)
+E_METER_LOST = const(5)
+E_METER_BACK = const(6)
+E_EXCURSION_BEGIN = const(7)
+E_EXCURSION_END = const(8)
+E_HEAD_END_ALIVE = const(9)
+E_HEAD_END_SILENT = const(10)
+E_DYNAMIC_TAKEN = const(11)
+E_DYNAMIC_EXPIRED = const(12)
+E_EMERGENCY_TAKEN = const(13)
+E_EMERGENCY_EXPIRED = const(14)
+E_WRITE_REFUSED = const(15)
+E_DEVICE_LOST = const(16)
+E_DEVICE_BACK = const(17)
+E_LIMIT_CHANGED = const(18)
+E_RELAY = const(19)
+E_TRIP = const(20)
+E_OUTPUT_FAULT = const(21)
+E_CYCLE_LATE = const(22)
+
+# name, what happened and what the value is; the index is the code
+CODES = (
+    ("none", "no event"),
+    ("start", "the controller started; reset cause"),
+    ("mode", "the mode changed; new mode"),
+    ("stage", "the escalation stage changed; new stage"),
+    ("meter_late", "the PCC sample is older than the hold time; age in ms"),
+    ("meter_lost", "the PCC sample is older than the fallback time; age in ms"),
+    ("meter_back", "PCC samples are fresh again; seconds without"),
+    ("excursion_begin", "the limit in force is exceeded; watts over it"),
+    ("excursion_end", "back inside the limit; peak watts over it"),
+    ("head_end_alive", "a heartbeat after start or silence; times lost so far"),
+    ("head_end_silent", "no heartbeat within the timeout; age in ms"),
+    ("dynamic_taken", "a dynamic limit was accepted; import W"),
+    ("dynamic_expired", "the dynamic limit has ended; 0"),
+    ("emergency_taken", "an emergency limit was accepted; import W"),
+    ("emergency_expired", "the emergency limit has ended; 0"),
+    ("write_refused", "a head-end write was refused; writes refused so far"),
+    ("device_lost", "a device does not answer; its index"),
+    ("device_back", "a device answers again; its index"),
+    ("limit_changed", "the import limit in force changed; W"),
+    ("relay", "a relay switched; its index, negative when opened: -1 - index"),
+    ("trip", "the trip output was opened; cause bits"),
+    ("output_fault", "an output reads back wrong; its index"),
+    ("cycle_late", "the control cycle ran late; ms"),
+)
+
+
+class EventLog:
+    """`capacity` entries, 12 bytes each. `added` counts all events ever, `dropped` those gone."""
+
+    def __init__(self, capacity=64):
+        self.capacity = capacity
+        self._time_s = array("i", [0] * capacity)
+        self._code = array("i", [0] * capacity)
+        self._value = array("i", [0] * capacity)
+        self._tick_ms = 0
+        self._part_ms = 0
+        self._is_started = False
+        self.now_s = 0
+        self.added = 0
+        self.dropped = 0
+
+    def poll(self, now_ms):
+        """Set the time of what is added next. At least every few days: the tick ring has 12.4."""
+        if self._is_started:
+            step_ms = (now_ms - self._tick_ms) & TICKS_MASK
+            self.now_s += step_ms // 1000
+            self._part_ms += step_ms % 1000
+            if self._part_ms >= 1000:
+                self.now_s += 1
+                self._part_ms -= 1000
+        self._is_started = True
+        self._tick_ms = now_ms
+
+    def add(self, code, value):
+        """Append one event at the time of the last poll; |value| < 2**30."""
+        at = self.added % self.capacity
+        self._time_s[at] = self.now_s
+        self._code[at] = code
+        self._value[at] = value
+        self.added = (self.added + 1) & _COUNT_MASK
+        if self.added > self.capacity:
+            self.dropped = self.added - self.capacity
+
+    def __len__(self):
+        return min(self.added, self.capacity)
+
+    def __iter__(self):
+        return self.since(0)
+
+    def since(self, sequence):
+        """Yield (sequence, time_s, code, value), oldest first, of what is still held from
+        `sequence` on. Allocates: readers only."""
+        for number in range(max(sequence, self.dropped), self.added):
+            at = number % self.capacity
+            yield number, self._time_s[at], self._code[at], self._value[at]
+
+
+def name(code):
+    """The name of a code, also of one this version does not know."""
+    return CODES[code][0] if 0 <= code < len(CODES) else "code %d" % code

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""The controller's state as a flat array of ints, refreshed after each cycle for the registers."""
+
+from array import array
+
+from firmline.core.freshness import LOST
+from firmline.core.snapshot import watts_array
+from firmline.core.units import HALF_RING_MS, elapsed_ms, milliamps
+from firmline.services import registers as r
+
+_WORST_AGE_MS = HALF_RING_MS
+
+
+class Telemetry:
+    """Reads the controller, never changes it. `values` is what services.registers serves."""
+
+    def __init__(self, controller):
+        self._controller = controller
+        self.values = array("i", [0] * r.TELEMETRY_SIZE)
+        self._shown = min(controller.resources.count, r.MAX_RESOURCES)
+        self.values[r.T_RESOURCES] = controller.resources.count
+
+    def update(self, now_ms):
+        self._update_state(now_ms)
+        self._update_meter()
+        self._update_limits()
+        values = self.values
+        resources = self._controller.resources
+        for index in range(self._shown):
+            values[r.T_RESOURCE_BASE + 2 * index] = resources.command_w[index]
+            values[r.T_RESOURCE_BASE + 2 * index + 1] = resources.power_w[index]
+
+    def _update_state(self, now_ms):
+        values = self.values
+        controller = self._controller
+        cycle = controller.cycle
+        values[r.T_MODE] = cycle.mode
+        values[r.T_STAGE] = max(cycle.import_clock.stage, cycle.export_clock.stage)
+        values[r.T_HEAD_END] = controller.head_end.state
+        values[r.T_CAUSE] = cycle.guard.reasons
+        values[r.T_CYCLES] = controller.supervisor.cycles
+        values[r.T_LATE_CYCLES] = controller.supervisor.late_cycles
+        values[r.T_WORST_CYCLE_US] = controller.worst_cycle_us
+        values[r.T_UPTIME_S] = controller.events.now_s
+        values[r.T_FALLBACKS] = cycle.fallbacks
+        is_usable = cycle.trust.state != LOST
+        values[r.T_METER_IS_USABLE] = is_usable
+        age_ms = _WORST_AGE_MS
+        if is_usable:
+            age_ms = elapsed_ms(now_ms, cycle.trust.marked_ms)
+        values[r.T_METER_AGE_MS] = age_ms
+
+    def _update_meter(self):
+        values = self.values
+        controller = self._controller
+        meter = controller.meter
+        values[r.T_PCC_W] = meter.total_w
+        for conductor in range(controller.site.axes - 1):
+            values[r.T_L1_W + conductor] = meter.l_w[conductor]
+            values[r.T_L1_MA + conductor] = meter.l_ma[conductor]
+            values[r.T_L1_DV + conductor] = meter.l_dv[conductor]
+        errors = 0
+        for bus in controller.buses:
+            master = bus.master
+            errors += master.timeouts + master.crc_errors + master.exceptions + master.malformed
+        values[r.T_BUS_ERRORS] = errors
+
+    def _update_limits(self):
+        values = self.values
+        controller = self._controller
+        limits = controller.cycle.limits
+        values[r.T_IN_FORCE_IMPORT_W] = limits.high_w[0]
+        values[r.T_IN_FORCE_EXPORT_W] = -limits.low_w[0]
+        values[r.T_IN_FORCE_MA] = milliamps(limits.high_w[1], controller.site.voltage_dv)
+        values[r.T_BINDING_IMPORT] = limits.binding[0]
+        values[r.T_BINDING_EXPORT] = limits.binding[1]
+        left_ms = controller.head_end.dynamic_left_ms
+        if controller.head_end.emergency_left_ms > left_ms:
+            left_ms = controller.head_end.emergency_left_ms
+        values[r.T_EXPIRES_IN_S] = left_ms // 1000

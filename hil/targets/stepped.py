@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""Targets that live in the bench's virtual time: the controller is polled when something is due.
+
+`virtual` runs the firmware in this process, `LockstepTarget` the same files in a real
+MicroPython interpreter. Both are polled at the same instants with the same bytes, on whole
+milliseconds, at most 1 ms after a chunk has arrived: what a board's 1 ms loop does.
+"""
+
+import json
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from hil.targets.firmware import FIRMWARE_DIR, TargetError, View, find_micropython
+
+START_MS = 2**30 - 60_000  # so that every run goes through the wrap of the ticks at 60 s
+_TICKS_MASK = 2**30 - 1
+
+
+class SteppedTarget:
+    """Polls the controller as events of `world`.
+
+    wires: port name in the configuration -> hil.line Wire. `outputs`: bit mask of pins that are
+    on, `on_outputs(t_us)` is called when it changes.
+    """
+
+    def __init__(self, world, wires):
+        self.world = world
+        self.view = View()
+        self.pins = []
+        self.outputs = 0
+        self.on_outputs = None
+        self.is_running = False
+        self._wires = wires
+        self._ports = []  # wires in the order in which the controller opened its ports
+        self._received = []
+        self._wake_us = -1
+        self._serial = 0
+        self.polls = 0
+
+    def start(self):
+        """Bring the controller up at the world's present time."""
+        names, self.pins = self._launch()
+        self._ports = [self._wires[name] for name in names]
+        self._received = [b""] * len(names)
+        for index, wire in enumerate(self._ports):
+            wire.on_receive = self._receiver(index)
+        self.is_running = True
+        self._wake_at(self.world.now_us)
+
+    def stop(self):
+        """The controller loses its supply: nothing is sent from now on."""
+        self.is_running = False
+        self._serial += 1
+
+    def _receiver(self, index):
+        def receive(t_us, data):
+            if self.is_running:
+                self._received[index] += data
+                self._wake_at(-(-t_us // 1000) * 1000)
+
+        return receive
+
+    def _wake_at(self, t_us):
+        if self._wake_us >= 0 and self._wake_us <= t_us:
+            return
+        self._wake_us = t_us
+        self._serial += 1
+        self.world.at(t_us, self._wake, self._serial)
+
+    def _wake(self, serial):
+        if serial != self._serial:
+            return
+        t_us = self.world.now_us
+        received = self._received
+        self._received = [b""] * len(received)
+        wait_ms, sent, outputs = self._poll((t_us // 1000 + START_MS) & _TICKS_MASK, received)
+        self.polls += 1
+        self._wake_us = -1
+        for wire, data in zip(self._ports, sent, strict=True):
+            if data:
+                wire.send(data, t_us)
+        if outputs != self.outputs:
+            self.outputs = outputs
+            if self.on_outputs is not None:
+                self.on_outputs(t_us)
+        self._wake_at(t_us + max(1, wait_ms) * 1000)
+
+
+class _MemoryPort:
+    """The hardware contract's serial port between the in-process controller and the bench."""
+
+    def __init__(self):
+        self.received = b""
+        self.sent = b""
+
+    def write(self, buffer, count):
+        self.sent += buffer[:count]
+
+    def any(self):
+        return len(self.received)
+
+    def readinto(self, buffer, count):
+        chunk = self.received[:count]
+        buffer[: len(chunk)] = chunk
+        self.received = self.received[count:]
+        return len(chunk)
+
+    def tx_done(self):
+        return True
+
+
+class _MemoryOutput:
+    def __init__(self):
+        self.is_on = False
+
+    def set(self, on):
+        self.is_on = bool(on)
+
+    def readback(self):
+        return self.is_on
+
+
+class _MemoryHardware:
+    model = "virtual"
+    serial = "0"
+
+    def __init__(self):
+        self.ports = {}
+        self.outputs = {}
+
+    def open_port(self, name, baud):
+        self.ports[name] = _MemoryPort()
+        return self.ports[name]
+
+    def open_output(self, pin, active_low):
+        self.outputs[pin] = _MemoryOutput()
+        return self.outputs[pin]
+
+    def ticks_us(self):
+        return time.perf_counter_ns() // 1000 & _TICKS_MASK
+
+    def feed_watchdog(self):
+        pass
+
+
+class VirtualTarget(SteppedTarget):
+    """The firmware's own files, imported into this process."""
+
+    name = "virtual"
+
+    def __init__(self, world, wires, config_path):
+        super().__init__(world, wires)
+        self._config_text = Path(config_path).read_text()
+        self.controller = None
+
+    def _launch(self):
+        from firmline.app import Controller
+        from firmline.services.config import load
+
+        self._hardware = _MemoryHardware()
+        self.controller = Controller(load(self._config_text), self._hardware)
+        self.view.values = self.controller.telemetry.values
+        self._memory_ports = list(self._hardware.ports.values())
+        return list(self._hardware.ports), list(self._hardware.outputs)
+
+    def _poll(self, now_ms, received):
+        ports = self._memory_ports
+        for port, data in zip(ports, received, strict=True):
+            if data:
+                port.received += data
+        wait_ms = self.controller.poll(now_ms)
+        sent = []
+        for port in ports:
+            sent.append(port.sent)
+            port.sent = b""
+        outputs = 0
+        for bit, output in enumerate(self._hardware.outputs.values()):
+            outputs |= output.is_on << bit
+        return wait_ms, sent, outputs
+
+    def close(self):
+        self.is_running = False
+
+
+class LockstepTarget(SteppedTarget):
+    """The same files in a MicroPython process; protocol: firmware/firmline/hal/lockstep.py."""
+
+    name = "micropython"
+
+    def __init__(self, world, wires, config_path):
+        super().__init__(world, wires)
+        command = [find_micropython(), "-X", "heapsize=4m"]
+        command += [str(FIRMWARE_DIR / "main.py"), str(config_path), "--lockstep"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def _launch(self):
+        line = self._process.stdout.readline()
+        answer = json.loads(line) if line else {"error": "the interpreter ended"}
+        if "error" in answer:
+            raise TargetError(answer["error"])
+        return answer["ports"], answer["pins"]
+
+    def _poll(self, now_ms, received):
+        message = [struct.pack("<I", now_ms)]
+        for data in received:
+            message += [struct.pack("<H", len(data)), data]
+        pipe = self._process.stdin
+        try:
+            pipe.write(b"".join(message))
+            pipe.flush()
+        except BrokenPipeError:
+            raise TargetError("the interpreter ended; its message is above") from None
+        wait_ms, outputs, view_bytes = struct.unpack("<IIH", self._read(10))
+        self.view.values = memoryview(self._read(view_bytes)).cast("i")
+        sent = [self._read(*struct.unpack("<H", self._read(2))) for _ in received]
+        return wait_ms, sent, outputs
+
+    def _read(self, count):
+        data = self._process.stdout.read(count)
+        if len(data) != count:
+            raise TargetError("the interpreter ended; its message is above")
+        return data
+
+    def close(self):
+        self.is_running = False
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(timeout=10)
