@@ -7,13 +7,14 @@ the truth so that a reader can see why the controller did what it did.
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from hil import build
 from hil.conformance import metrics
 from hil.conformance.oracle import Oracle
 from hil.conformance.recorder import Recorder
-from hil.conformance.watch import FallbackWatch, Headroom
+from hil.conformance.watch import ChangedWrites, FallbackWatch, Headroom, SilenceWatch
 from hil.report.result import RunResult
 from hil.scenarios.load import build_config
 from hil.targets import firmware
@@ -40,6 +41,9 @@ class Bench:
         self.world = World()
         self.plant = build.build_plant(scenario)
         self.wires, self.devices = build.build_wires(self.world, scenario, self.plant)
+        self.writes = [ChangedWrites() for _ in self.wires]
+        for wire, writes in zip(self.wires.values(), self.writes, strict=True):
+            wire.log = writes
         config = build_config(scenario)
         config_path = Path(work_dir) / "config.json"
         config_path.write_text(json.dumps(config, indent=1))
@@ -47,7 +51,8 @@ class Bench:
         self.oracle = Oracle(self.world, self.config["site"], self._timeout_s())
         self.recorder = Recorder(self.plant, self.oracle, scenario.tolerance)
         self.plant.recorder = self.recorder
-        self.oracle.on_change = self._advance
+        self.oracle.before_change = self._advance
+        self.oracle.after_change = self._limit_changed
         self.events = []
         self.head_end = build.build_head_end(self.world, scenario, self.wires)
         if self.head_end is not None:
@@ -58,6 +63,7 @@ class Bench:
         self.target = target_class(self.world, self.wires, config_path)
         self.target.on_outputs = self._switch_outputs
         self._arm_fallback_watches()
+        self.silence = SilenceWatch(self.world, self.target, self.config)
         self.trace = {name: [] for name in self._columns()}
 
     def _timeout_s(self):
@@ -67,16 +73,15 @@ class Bench:
         self.plant.advance(self.world.now_us)
 
     def _head_end_did(self, t_us, kind, values, error):
-        before = (self.oracle.import_w, self.oracle.export_w)
         self.oracle.head_end_did(t_us, kind, values, error)
-        self._note_limits(before)
-        if kind == "grant":
-            said = "taken" if error is None else error
-            self._event("grant", f"import {values['import_w']} W: {said}", values)
+        self.silence.head_end_did(t_us, kind, error)
+        if kind == "grant" and error is not None:
+            self._event("grant", f"grant of {values['import_w']} W import: {error}", values)
 
-    def _note_limits(self, before):
-        if before != (self.oracle.import_w, self.oracle.export_w):
-            self.recorder.limit_changed()
+    def _limit_changed(self, why):
+        self.recorder.limit_changed()
+        oracle = self.oracle
+        self._event("limit", f"{why}: import {oracle.import_w} W, export {oracle.export_w} W")
 
     def _event(self, kind, text, more=None, t_us=None):
         t_s = (self.world.now_us if t_us is None else t_us) / US_PER_S
@@ -85,18 +90,21 @@ class Bench:
     def _announce_script(self):
         for fault in self.scenario.fault:
             text = f"{fault.kind} on {fault.target}"
-            self._event("fault", text, {"to_s": fault.to_s}, round(fault.from_s * US_PER_S))
+            self._event("fault", text, {"until_s": fault.to_s}, round(fault.from_s * US_PER_S))
         if self.scenario.head_end_script is not None:
             for from_s, to_s in self.scenario.head_end_script.silent:
                 text = "head-end silent"
-                self._event("silence", text, {"to_s": to_s}, round(from_s * US_PER_S))
+                self._event("silent", text, {"until_s": to_s}, round(from_s * US_PER_S))
 
     def _arm_fallback_watches(self):
         meter = next(d for d in self.scenario.device if d.role == "meter")
         wire = self.wires[self.scenario.bus[meter.config.get("bus", 0)]["port"]]
         self.fallback = FallbackWatch(self.world, self.plant, self.config, self._resources)
         for fault in self.scenario.fault:
-            if fault.target in (meter.name, wire.name) and fault.kind in ("no_response", "bad_crc"):
+            if fault.target in (meter.name, wire.name) and fault.kind in (
+                "no_response",
+                "bad_crc",
+            ):
                 self.fallback.arm(fault, lambda: wire.last_good.get(meter.config["unit"]))
 
     def _switch_outputs(self, t_us):
@@ -173,22 +181,29 @@ class Bench:
 
     def _result(self, wall_s):
         numbers = metrics.of_excursions(self.recorder.watches)
+        writes = sorted(entry for writes in self.writes for entry in writes)
+        excursions = self.recorder.excursions()
+        numbers["command_s"] = metrics.spread(metrics.command_times(excursions, writes))
         numbers["fallback_s"] = metrics.spread(self.fallback.measured_s)
+        numbers["head_end_loss_s"] = metrics.spread(self.silence.measured_s)
         numbers["headroom_used"] = self.headroom.used()
         relays = {}
         for item in self.scenario.plant.relay_load:
             relays[item.name] = self.plant.element(item.name).operations
-        numbers["relay_operations"] = relays
+        numbers["relay_operations"] = relays | {"total": sum(relays.values())}
         view = self.target.view
         numbers["cycles"] = view.get("T_CYCLES")
         numbers["late_cycles"] = view.get("T_LATE_CYCLES")
         numbers["worst_cycle_us"] = view.get("T_WORST_CYCLE_US")
         numbers["sim_speed"] = round(self.scenario.duration_s / wall_s, 1)
-        numbers["turns"] = self.headroom.turns()
+        numbers.update(self.headroom.turns())
         checks = [metrics.check(expect, numbers) for expect in self.scenario.expect]
-        for excursion in self.recorder.excursions():
+        for excursion in excursions:
             text = f"{excursion.quantity} above the limit"
-            more = {"to_s": round(excursion.end_us / US_PER_S, 6), "peak": round(excursion.peak, 1)}
+            more = {
+                "to_s": round(excursion.end_us / US_PER_S, 6),
+                "peak": round(excursion.peak, 1),
+            }
             self._event("excursion", text, more, excursion.start_us)
         return RunResult(
             scenario={"name": self.scenario.name, "title": self.scenario.title},
@@ -201,7 +216,7 @@ class Bench:
             checks=checks,
             trace=self.trace,
             events=sorted(self.events, key=lambda event: event["t_s"]),
-            tolerance=self.scenario.tolerance,
+            tolerance=asdict(self.scenario.tolerance),
         )
 
 

@@ -16,7 +16,9 @@ def build_plant(scenario):
     elements += [plants.Ev(item.name, item.phases, **_ev(item, scenario)) for item in spec.ev]
     elements += [_pv(item, scenario.seed) for item in spec.pv]
     elements += [plants.Battery(i.name, i.phases, **_given(i.parameters)) for i in spec.battery]
-    elements += [plants.RelayLoad(i.name, i.phases, **_given(i.parameters)) for i in spec.relay_load]
+    elements += [
+        plants.RelayLoad(i.name, i.phases, **_given(i.parameters)) for i in spec.relay_load
+    ]
     return plants.Plant(scenario.site["phases"], scenario.site["voltage_v"], elements)
 
 
@@ -43,7 +45,9 @@ def _load(item, seed):
 
 def _pv(item, seed):
     parameters = _given(item.parameters)
-    own = {k: parameters.pop(k) for k in ("rated_w", "delay_ms", "ramp_w_per_s") if k in parameters}
+    own = {
+        k: parameters.pop(k) for k in ("rated_w", "delay_ms", "ramp_w_per_s") if k in parameters
+    }
     if item.kind == "csv":
         profile = plants.trace_profile(**parameters)
     elif item.kind == "clear_sky":

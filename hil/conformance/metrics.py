@@ -34,6 +34,17 @@ def of_excursions(watches):
     return metrics
 
 
+def command_times(excursions, writes):
+    """Seconds from the start of each import or export excursion to the last changed command in
+    it. writes: [(t_us, frame)] of commands that differed from the one before."""
+    times = []
+    for excursion in excursions:
+        inside = [t for t, _ in writes if excursion.start_us <= t <= excursion.end_us]
+        if inside and excursion.quantity != "current":
+            times.append((inside[-1] - excursion.start_us) / US_PER_S)
+    return times
+
+
 def lookup(metrics, path):
     """metrics["a"]["b"] for "a.b"; None when there is no such number."""
     value = metrics
@@ -62,6 +73,7 @@ def check(expect, metrics, step_s=0.001):
         "id": expect.id,
         "requirement": expect.requirement,
         "metric": expect.metric,
+        "sense": "max" if expect.max is not None else "min",
         "limit": limit,
         "measured": measured,
         "unit": expect.unit or "",

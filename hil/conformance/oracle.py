@@ -9,8 +9,11 @@ US_PER_S = 1_000_000
 
 
 class Oracle:
-    """import_w, export_w (W, >= 0) and conductor_a (A) from now on; `on_change()` before each
-    change, so that the truth up to that instant is judged by the old limit."""
+    """import_w, export_w (W, >= 0) and conductor_a (A) from now on.
+
+    before_change() is called before a change, so that the truth up to that instant is judged by
+    the old limit, after_change(text) after it.
+    """
 
     def __init__(self, world, site, timeout_s):
         self._world = world
@@ -22,7 +25,8 @@ class Oracle:
         self.import_w = site["firm_import_w"]
         self.export_w = site["firm_export_w"]
         self.conductor_a = site["firm_a"]
-        self.on_change = None
+        self.before_change = None
+        self.after_change = None
 
     def head_end_did(self, t_us, kind, values, error):
         """A request of the head-end has ended: heartbeat or grant; error None: acknowledged."""
@@ -36,7 +40,7 @@ class Oracle:
             end_us = t_us + values["duration_s"] * US_PER_S
             self._world.at(end_us, self._expire, self._grant_serial)
             self._dynamic = {name: values[name] for name in self._dynamic}
-            self._arbitrate()
+            self._arbitrate("grant taken")
 
     def _fall_silent(self, serial):
         """A silent head-end keeps what is stricter than firm and loses what is looser."""
@@ -44,16 +48,21 @@ class Oracle:
             for name, firm_w in self._firm.items():
                 if self._dynamic[name] is not None and self._dynamic[name] > firm_w:
                     self._dynamic[name] = None
-            self._arbitrate()
+            self._arbitrate("heartbeat lost")
 
     def _expire(self, serial):
         if serial == self._grant_serial:
             self._dynamic = dict.fromkeys(self._dynamic)
-            self._arbitrate()
+            self._arbitrate("grant expired")
 
-    def _arbitrate(self):
-        if self.on_change is not None:
-            self.on_change()
-        for name, firm_w in self._firm.items():
-            dynamic_w = self._dynamic[name]
-            setattr(self, name, firm_w if dynamic_w is None else dynamic_w)
+    def _arbitrate(self, why):
+        limits = {
+            name: firm_w if self._dynamic[name] is None else self._dynamic[name]
+            for name, firm_w in self._firm.items()
+        }
+        if limits == {"import_w": self.import_w, "export_w": self.export_w}:
+            return
+        self.before_change()
+        self.import_w = limits["import_w"]
+        self.export_w = limits["export_w"]
+        self.after_change(why)

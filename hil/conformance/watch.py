@@ -1,9 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Two things watched beside the limits: how fast the loads fall back, how well room is used."""
+"""Watched beside the limits: how fast the site falls back, and how well the room is used."""
 
 US_PER_S = 1_000_000
 _LOOK_US = 1_000
 _GIVE_UP_S = 120
+
+
+class ChangedWrites(list):
+    """A wire's `log` that keeps only writes whose content is new: (t_us, frame)."""
+
+    def __init__(self):
+        super().__init__()
+        self._last = {}
+
+    def append(self, entry):
+        t_us, direction, frame = entry
+        if direction == ">" and frame[1] in (6, 16):
+            key = frame[:4]  # unit, function, address
+            if self._last.get(key) != frame:
+                self._last[key] = frame
+                super().append((t_us, frame))
 
 
 class FallbackWatch:
@@ -53,6 +69,50 @@ def _fallback_w(device, volts):
     return device["load_w"] if device.get("fallback_on") else 0
 
 
+class SilenceWatch:
+    """After the last acknowledged heartbeat: when is the limit in force no looser than firm?
+
+    The controller's own statement, at the instants at which it is polled: what the *site* then
+    does is judged on the truth, by the oracle. `measured_s`: one value for each silence that
+    outlasted the timeout while a limit looser than firm was in force.
+    """
+
+    def __init__(self, world, target, config):
+        self._world = world
+        self._target = target
+        self._firm_import_w = config["site"]["firm_import_w"]
+        self._firm_export_w = config["site"]["firm_export_w"]
+        head_end = config["head_end"]
+        self._timeout_us = head_end["timeout_s"] * US_PER_S if head_end else 0
+        self._beat_us = 0
+        self.measured_s = []
+
+    def head_end_did(self, t_us, kind, error):
+        if kind == "heartbeat" and error is None:
+            self._beat_us = t_us
+            before_us = 10_000  # look from a little before it is due
+            self._world.at(t_us + self._timeout_us - before_us, self._begin, t_us)
+
+    def _is_loose(self):
+        view = self._target.view
+        return (
+            view.get("T_IN_FORCE_IMPORT_W") > self._firm_import_w
+            or view.get("T_IN_FORCE_EXPORT_W") > self._firm_export_w
+        )
+
+    def _begin(self, beat_us):
+        if beat_us == self._beat_us and self._is_loose():
+            self._look(beat_us)
+
+    def _look(self, beat_us):
+        now_us = self._world.now_us
+        waited_s = (now_us - beat_us) / US_PER_S
+        if not self._is_loose() or waited_s > self._timeout_us / US_PER_S + _GIVE_UP_S:
+            self.measured_s.append(waited_s)
+        elif beat_us == self._beat_us:
+            self._world.at(now_us + _LOOK_US, self._look, beat_us)
+
+
 class Headroom:
     """Energy the vehicles took of what was available and wanted, and how fair their turns were."""
 
@@ -92,11 +152,11 @@ class Headroom:
         squares = sum(e * e for e in energies)
         fairness = sum(energies) ** 2 / (len(energies) * squares) if squares else None
         return {
-            "most_at_once": self.most_at_once,
-            "fairness": None if fairness is None else round(fairness, 4),
-            "least_wh": round(min(energies, default=0.0), 1),
-            "most_wh": round(max(energies, default=0.0), 1),
-            "charging_s": {
+            "evse_charging_max": self.most_at_once,
+            "evse_energy_min_wh": round(min(energies, default=0.0), 1),
+            "evse_energy_max_wh": round(max(energies, default=0.0), 1),
+            "evse_fairness": None if fairness is None else round(fairness, 4),
+            "evse_charging_s": {
                 ev.name: us / US_PER_S for ev, us in zip(self._evs, self._charging_us, strict=True)
             },
         }

@@ -124,8 +124,8 @@ class Sdm630(RegisterDevice):
 class SunSpecMeter(SunSpecChain):
     """SunSpec meter: model 203 (integers with scale factors) or 213 (float32).
 
-    W is positive for import. The scale factors of 203 are the finest that hold 120 % of
-    `rated_a` on every conductor.
+    W is positive for import. The scale factors of 203 are the finest that hold
+    `rated_a` on three conductors at once; beyond them a value saturates.
     """
 
     def __init__(
@@ -150,10 +150,10 @@ class SunSpecMeter(SunSpecChain):
         self._shown = 0
         volts = plant.voltage_v
         self._sf = {
-            "A": _finest_scale(3.6 * rated_a),
+            "A": _finest_scale(3 * rated_a),
             "V": -1,
             "Hz": -2,
-            "W": _finest_scale(3.6 * rated_a * volts),
+            "W": _finest_scale(3 * rated_a * volts),
             "TotWh": 0,
         }
         self._conductors = "ABC"[: plant.phases]

@@ -155,7 +155,6 @@ class Ev(FlexibleElement):
             return self._leave_us if t_us < self._leave_us else NEVER
         break_us = min(self._leave_us, self._plan_contactor(t_us))
         if not self._is_closed:
-            self._goal_w = 0.0
             self._hold(0.0)
             return break_us
         break_us = min(break_us, self._plan_current(t_us))

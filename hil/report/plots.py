@@ -22,13 +22,11 @@ def exceedances(trace, tolerance):
         limits = trace.get(f"limit_{side}_w")
         if limits is None:
             continue
-        over = [
-            _over(sign * power, limit, tolerance)
-            for power, limit in zip(trace["pcc_w"], limits, strict=True)
-        ]
+        powers = trace["pcc_w"] if sign > 0 else [_minus(w) for w in trace["pcc_w"]]
+        over = [_over(w, limit, tolerance) for w, limit in zip(powers, limits, strict=True)]
         for first, last in decimate.spells([w > 0 for w in over]):
             worst = max(range(first, last + 1), key=over.__getitem__)
-            peak_w = sign * trace["pcc_w"][worst] - limits[worst]
+            peak_w = powers[worst] - limits[worst]
             found.append((first, last, peak_w, side))
     return sorted(found)
 
@@ -53,13 +51,25 @@ def overview(result, columns):
     parts = [_permitted(frame, trace)]
     parts += [frame.time_axis(), frame.value_axis(svg.unit_of(low, high)[0])]
     parts += _bands(frame, result.events)
-    for first, last, peak_w, side in exceedances(trace, result.tolerance):
-        title = f"{side} {peak_w:.0f} W above the limit from {t_s[first]:g} s"
-        parts.append(frame.span(t_s[first], _end(t_s, last), "over", title))
+    parts += _over_spans(frame, t_s, exceedances(trace, result.tolerance))
     parts += [frame.line(trace["pcc_w"], "truth")]
     parts += _limit_lines(frame, trace)
     parts += [lanes, _unit_label(frame, low, high)]
     return svg.drawing(WIDTH, top + height + 24, "".join(parts), "Power at the PCC over time")
+
+
+def _over_spans(frame, t_s, spells):
+    """A red band for each exceedance; those closer than the plot can tell apart become one."""
+    nearest_s = (frame.x.hi - frame.x.lo) / frame.columns
+    joined = []
+    for first, last, peak_w, side in spells:
+        words = f"{side} {peak_w:.0f} W above the limit from {t_s[first]:g} s"
+        if joined and t_s[first] - joined[-1][1] < nearest_s:
+            from_s, to_s, _ = joined[-1]
+            joined[-1] = (from_s, max(to_s, _end(t_s, last)), f"several from {from_s:g} s on")
+        else:
+            joined.append((t_s[first], _end(t_s, last), words))
+    return [frame.span(from_s, to_s, "over", words) for from_s, to_s, words in joined]
 
 
 def conductors(result, columns):
@@ -71,7 +81,7 @@ def conductors(result, columns):
     if len(names) < 2 and limit is None:
         return ""
     low, high = _range([trace[name] for name in names], [limit] if limit else [])
-    frame = _frame(trace["t_s"], (16, 168), (low, high), columns)
+    frame = _frame(trace["t_s"], (20, 168), (low, high), columns)
     parts = [frame.time_axis(), frame.value_axis(svg.unit_of(low, high)[0], 4)]
     parts += [frame.line(trace[name], f"line {name[:2]}") for name in names]
     if limit:
@@ -82,7 +92,7 @@ def conductors(result, columns):
     for k, name in enumerate(names):
         x = frame.left + frame.width + 10
         parts.append(svg.text(x, 24 + 16 * k, name[:2].upper(), f"key {name[:2]}"))
-    return svg.drawing(WIDTH, 204, "".join(parts), "Power of each conductor over time")
+    return svg.drawing(WIDTH, 208, "".join(parts), "Power of each conductor over time")
 
 
 def resources(result, columns):
@@ -163,7 +173,8 @@ def _moments(result):
             wanted.append((t_s[at], usual_s, f"{word} limit in force falls"))
     for name, word in (("load_w", "largest load step"), ("pv_w", "largest step of the sun")):
         at = _largest_change(trace.get(name), 1)
-        if at:
+        largest_w = max((abs(w) for w in trace["pcc_w"] if w is not None), default=0)
+        if at and trace[name][at] - trace[name][at - 1] > 0.05 * largest_w:
             wanted.append((t_s[at], usual_s, word))
     chosen = []
     for moment in wanted:
@@ -194,20 +205,18 @@ def _close_up(result, from_s, to_s, title):
     part = {name: values[start:stop] for name, values in trace.items()}
     meter = part.get("meter_w")
     low, high = _range([part["pcc_w"]] + ([meter] if meter else []), _limits(part))
-    box = (46, 14, 446, 188)
+    box = (46, 20, 446, 184)
     frame = Frame(part["t_s"], from_s, to_s, box, low, high, 400)
     parts = [_permitted(frame, part), frame.time_axis()]
     parts += [frame.value_axis(svg.unit_of(low, high)[0], 4)]
     parts += _bands(frame, result.events)
-    for first, last, peak_w, side in exceedances(part, result.tolerance):
-        tip = f"{side} {peak_w:.0f} W above the limit"
-        parts.append(frame.span(part["t_s"][first], _end(part["t_s"], last), "over", tip))
+    parts += _over_spans(frame, part["t_s"], exceedances(part, result.tolerance))
     if meter:
         parts.append(frame.line(meter, "meter", is_step=True))
     parts.append(frame.line(part["pcc_w"], "truth"))
     parts += _limit_lines(frame, part)
     parts.append(_unit_label(frame, low, high))
-    return svg.drawing(500, 222, "".join(parts), title)
+    return svg.drawing(500, 224, "".join(parts), title)
 
 
 def _frame(t_s, span, values, columns):
@@ -308,7 +317,7 @@ def _event_lanes(result):
 
 
 def _unit_label(frame, low, high):
-    return svg.text(frame.left - 8, frame.top - 3, svg.unit_of(low, high)[1], "unit", "end")
+    return svg.text(frame.left - 8, frame.top - 9, svg.unit_of(low, high)[1], "unit", "end")
 
 
 def _end(t_s, last):

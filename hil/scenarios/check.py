@@ -10,6 +10,7 @@ import math
 import re
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
+_LISTS = ("numbers", "times", "range")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MISSING = object()
 
@@ -74,7 +75,7 @@ class Checker:
             self.fail(path, value, field.accepted())
         if field.kind == "spans":
             return tuple((start, stop) for start, stop in value)
-        return tuple(value) if isinstance(value, list) and field.kind != "tables" else value
+        return tuple(value) if isinstance(value, list) and field.kind in _LISTS else value
 
 
 def is_number(value):

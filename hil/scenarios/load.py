@@ -235,11 +235,9 @@ class _Reader:
         names, used = {}, {}
         devices = []
         for item, path in self.check.tables(self.raw["device"], "device"):
-            kind = item.get("type") if isinstance(item, dict) else None
-            role = schema.DEVICE_TYPES.get(kind) if isinstance(kind, str) else None
-            if role is None:  # any table does: its own `type` field words the refusal
-                self.check.table(item, {"type": schema.DEVICES["trip"]["type"]}, path)
-            checked = self.check.table(item, schema.DEVICES[role], path, fill=False)
+            types = {kind: schema.DEVICES[role] for kind, role in schema.DEVICE_TYPES.items()}
+            checked = self.check.variant(item, "type", types, path, fill=False)
+            role = schema.DEVICE_TYPES[checked["type"]]
             self.unique(checked["name"], names, path)
             taken = checked["name"] in _TAKEN.split() or checked["name"].endswith("_command")
             if role != "meter" and taken:
@@ -253,7 +251,7 @@ class _Reader:
             devices.append(
                 Device(
                     name=checked["name"],
-                    type=kind,
+                    type=checked["type"],
                     role=role,
                     config=_told(checked),
                     plant=checked.get("plant"),
@@ -321,7 +319,7 @@ class _Reader:
             raise BadInput(f"{self.path}: {path}.import_w is missing: expected it or export_w")
         if (every_s is None) != (until_s is None):
             key = "every_s" if every_s is None else "until_s"
-            raise BadInput(f"{self.path}: {path}.{key} is missing: every_s goes with until_s")
+            raise BadInput(f"{self.path}: {path}.{key} is missing: expected with the other")
         write = Write(**checked)
         if every_s is None:
             return [write]

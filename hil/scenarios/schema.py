@@ -143,10 +143,7 @@ DEVICE_TYPES = {
     "relay_output": "relay",
     "trip_output": "trip",
 }
-_DEVICE = {
-    "name": _NAME,
-    "type": Field("choice", choices=tuple(DEVICE_TYPES), required=True),
-}
+_DEVICE = {"name": _NAME, "type": Field("choice", required=True)}
 _ON_BUS = _DEVICE | {
     "bus": _int(0, 7, "index into [[bus]]", **_NEED),
     "unit": _int(1, 247, "Modbus address", **_NEED),
@@ -156,9 +153,8 @@ _ON_BUS = _DEVICE | {
 }
 _PLANT = {"plant": Field("name", required=True, note="bench only: the element it steers")}
 _WIRES = {"phases": _phases("conductors that feed it; default all of the site's")}
-_BASE = {"base": _int(0, 65_535, "register address of the SunSpec marker")}
 DEVICES = {
-    "meter": _ON_BUS | _BASE | {"role": Field("choice", choices=("pcc",), required=True)},
+    "meter": _ON_BUS | {"role": Field("choice", choices=("pcc",), required=True)},
     "evse": _ON_BUS
     | _PLANT
     | {
@@ -173,7 +169,6 @@ DEVICES = {
     "pv": _ON_BUS
     | _PLANT
     | _WIRES
-    | _BASE
     | {
         "rated_w": _watts(**_NEED),
         "fallback_w": _watts("cap when the meter or the link is lost"),
@@ -183,7 +178,6 @@ DEVICES = {
     "battery": _ON_BUS
     | _PLANT
     | _WIRES
-    | _BASE
     | {
         "max_charge_w": _watts(**_NEED),
         "max_discharge_w": _watts(**_NEED),
@@ -207,6 +201,9 @@ DEVICES = {
     },
     "trip": _DEVICE | {"pin": _int(0, 63, **_NEED), "active_low": Field("bool")},
 }
+for _role, _table in DEVICES.items():
+    _types = tuple(kind for kind, role in DEVICE_TYPES.items() if role == _role)
+    _table["type"] = Field("choice", choices=_types, required=True)
 EMULATOR = {
     "update_ms": _int(1, 60_000, "how often the product refreshes its registers"),
     "response_delay_ms": _int(0, 5_000, "request to first byte of the reply"),
@@ -344,7 +341,7 @@ METRICS = {
 }
 METRICS |= {
     f"{name}.{part}": "" if part == "count" else "s"
-    for name in ("response_s", "fallback_s")
+    for name in ("response_s", "command_s", "fallback_s", "head_end_loss_s")
     for part in ("count", "p50", "p99", "max")
 }
 METRICS |= {
@@ -357,6 +354,7 @@ METRICS |= {
     "evse_charging_max": "",  # most vehicles drawing current at one time
     "evse_energy_min_wh": "Wh",  # energy of the vehicle that got least
     "evse_energy_max_wh": "Wh",
+    "evse_fairness": "",  # Jain's index of the energies, 1 = equal
 }
 EXPECT = {
     "id": Field("id", required=True, note="test case, such as TC-M01-01"),

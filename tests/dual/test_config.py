@@ -182,8 +182,18 @@ REFUSED = (
     (("devices.1.phases", "L21"), "devices[1].phases", '"L21"', "one of L1, L2, L3, L12"),
     (("devices.3.policy", "sell"), "devices[3].policy", '"sell"', "hold, self_consumption"),
     # setting ceiling (M08): 400 A x 0.8 x 277 V x 3 = 265,920 W
-    (("site.firm_import_w", 265921), "site.firm_import_w", "265921", "265920 W: 80 % of service_a"),
-    (("site.firm_export_w", 265921), "site.firm_export_w", "265921", "265920 W: 80 % of service_a"),
+    (
+        ("site.firm_import_w", 265921),
+        "site.firm_import_w",
+        "265921",
+        "265920 W: 80 % of service_a",
+    ),
+    (
+        ("site.firm_export_w", 265921),
+        "site.firm_export_w",
+        "265921",
+        "265920 W: 80 % of service_a",
+    ),
     (("site.firm_a", 321), "site.firm_a", "321", "at most 320 A: 80 % of service_a"),
     (
         ("site.full_rated", True, "site.firm_import_w", 332401),

@@ -147,7 +147,7 @@ def test_meter_203_registers_of_a_known_state(fakes):
     fakes.at(1)
     assert fakes.ask(meter, 3, 40000, 4) == [0x5375, 0x6E53, 1, 66]
     assert fakes.ask(meter, 3, 40070, 2) == [203, 105]
-    # 63 A: A in 0.01 A, W in 10 W (3.6 * 63 A * 230 V = 52 kW does not fit in int16 watts)
+    # 63 A: A in 0.01 A, W in 10 W (3 * 63 A * 230 V = 43 kW does not fit in int16 watts)
     assert points(fakes, meter, 203, 2, 5) == [1250, 1000, 200, 50, 0x10000 - 2]
     assert points(fakes, meter, 203, 7, 5) == [2300, 2300, 2300, 2300, 0x8000]
     assert points(fakes, meter, 203, 15, 3) == [0x10000 - 1, 5000, 0x10000 - 2]

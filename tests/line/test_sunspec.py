@@ -141,7 +141,7 @@ def test_pysunspec2_reads_scaled_values_of_the_meters(fakes):
     for model in (203, 213):
         found = scan(devices[1, model], fakes.world).models[model][0]
         assert (found.W.cvalue, found.WphB.cvalue) == pytest.approx((1950, -460))
-        assert (found.A.cvalue, found.PhVphC.cvalue) == pytest.approx((12.48, 230), abs=0.05)
+        assert (found.A.cvalue, found.PhVphC.cvalue) == pytest.approx((12.48, 230), abs=0.01)
         assert found.Hz.cvalue == pytest.approx(50)
         assert found.VA.cvalue is None
 

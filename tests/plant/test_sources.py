@@ -50,6 +50,7 @@ def test_cap_released_ramps_up_to_the_sun_and_stays_there():
     assert _power_at(plant, 10.2) == 0.0
     assert _power_at(plant, 10.5) == -1500.0
     assert _power_at(plant, 10.8) == -3000.0
+    assert _power_at(plant, 10.9) == -3000.0
     assert _power_at(plant, 20) == -3000.0
 
 
@@ -130,6 +131,18 @@ def test_cloud_edges_take_one_to_five_seconds_and_stay_within_the_sky():
         start_us = end_us
     assert len(edges) > 20
     assert 1.0 <= min(edges) and max(edges) <= 5.0
+
+
+def test_shade_lasts_20_to_300_seconds():
+    start_us, from_us, shades = 0, 0, []
+    for _, (end_us, w_from, w_to) in _cloudy(3):
+        if abs(w_to - w_from) > 100:
+            if w_to > w_from and start_us > from_us > 0:  # else an edge cut in two by a node
+                shades.append((start_us - from_us) / S)
+            from_us = end_us
+        start_us = end_us
+    assert len(shades) > 10
+    assert 15 <= min(shades) and max(shades) <= 305
 
 
 def test_trace_profile_takes_the_pv_column():

@@ -94,7 +94,9 @@ class Allocator:
             limit_w = limits.high_w[axis]
             self._ledger.left_w[axis] = limit_w - self._margin_w(limit_w) - balance.import_w[axis]
         for index in self._pvs:
-            self._ledger.take(index, highest_w(resources.command_w[index], resources.power_w[index]))
+            self._ledger.take(
+                index, highest_w(resources.command_w[index], resources.power_w[index])
+            )
 
     def _is_over(self, limits):
         """The offers in force no longer fit, by more than half the margin (so that a load which

@@ -144,6 +144,11 @@ def _raw(reply, at, kind):
     return value
 
 
+def _float(reply, field):
+    high = reply.register(field[0])
+    return float_scaled(high, reply.register(field[0] + 1), field[2])
+
+
 def decode(reply, field, power):
     """Value of `field` of a reply; field[0] counts from the reply's first register.
 
@@ -151,8 +156,7 @@ def decode(reply, field, power):
     """
     kind = field[1]
     if kind == F32:
-        at = field[0]
-        return float_scaled(reply.register(at), reply.register(at + 1), field[2])
+        return _float(reply, field)
     raw = _raw(reply, field[0], kind)
     if raw == INVALID:
         return INVALID

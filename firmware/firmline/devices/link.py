@@ -11,6 +11,7 @@ battery signed.
 """
 
 from firmline.core.units import NEVER_MS, const, elapsed_ms, remaining_ms
+from firmline.devices.chain import FOUND, MISSING, ModelChain
 from firmline.devices.layout import conductors, placed_blocks, placed_identify
 from firmline.devices.measured import Measured
 from firmline.devices.setpoint import can_encode, encode, word_value
@@ -41,10 +42,6 @@ _LOST_AFTER = const(3)  # failures in a row
 _SETUP_EVERY_MS = const(60000)  # a device that restarted between two polls has forgotten it
 _FIRST_PAUSE_MS = const(500)  # between attempts at a lost device; doubles up to the longest
 _LONGEST_PAUSE_MS = const(4000)
-_MAX_MODELS = const(40)
-_SUNS_HIGH = const(0x5375)
-_SUNS_LOW = const(0x6E53)
-_END_MODEL = const(0xFFFF)
 _COUNT_MASK = const(0x3FFFFFFF)
 
 
@@ -63,7 +60,6 @@ class DeviceLink(Measured):
         self.unit = unit
         self._keep_options(table, options)
         self._keep_table(table, options)
-        self._bases = [0] * (len(table["models"]) or 1)
         self._polled_ms = [0] * len(self._blocks)
         self.samples = 0
         self.sampled_ms = 0  # when the request of the last good sample went out
@@ -80,7 +76,6 @@ class DeviceLink(Measured):
         self._paused_ms = 0
         self._pause_ms = 0
         self._setup_ms = 0
-        self._walk_address = 0
         self._start_command()
 
     def _keep_options(self, table, options):
@@ -94,7 +89,6 @@ class DeviceLink(Measured):
         self._refresh_ms = self.reversion_s * 1000 // 3
         self._poll_ms = options.get("poll_ms", 100 if self.role == "meter" else 1000)
         self._timeout_ms = options.get("timeout_ms", 150)
-        self._base = options.get("base", 40000)
         self._longest_pause_ms = _FIRST_PAUSE_MS if self.role == "meter" else _LONGEST_PAUSE_MS
         self._is_split = self.role == "evse" and options.get("split_phase", False)
         self.timer_is_safe = options.get("reversion_is_safe", False)
@@ -102,6 +96,7 @@ class DeviceLink(Measured):
     def _keep_table(self, table, options):
         places = conductors(self.role, options.get("phases", 7), self._is_split)
         self._models = table["models"]
+        self._chain = ModelChain(self._models, options.get("base", 40000))
         self._identify = placed_identify(table["identify"])
         self._setup = table["setup"]
         self._command = table["command"]
@@ -121,6 +116,10 @@ class DeviceLink(Measured):
         self._acked_raw = 0
         self._command_step = 0
         self._sent_w = 0
+        self.raw = 0  # set point of the frame being sent
+        self._function = 0
+        self._address = 0
+        self._count = 0
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -177,7 +176,7 @@ class DeviceLink(Measured):
         k = len(self._blocks)
         while k:  # the slow ones first, or a busy line would never read them
             k -= 1
-            if elapsed_ms(now_ms, self._polled_ms[k]) >= self._blocks[k][4]:
+            if self._block_wait_ms(k, now_ms) == 0:
                 self._kind = _ASK_BLOCK
                 self._index = k
                 return READ
@@ -197,9 +196,14 @@ class DeviceLink(Measured):
             wait = remaining_ms(now_ms, self.acked_ms, self._refresh_ms)
         if self._setup:
             wait = min(wait, remaining_ms(now_ms, self._setup_ms, _SETUP_EVERY_MS))
-        for k in range(len(self._blocks)):
-            wait = min(wait, remaining_ms(now_ms, self._polled_ms[k], self._blocks[k][4]))
+        k = len(self._blocks)
+        while k:
+            k -= 1
+            wait = min(wait, self._block_wait_ms(k, now_ms))
         return wait
+
+    def _block_wait_ms(self, k, now_ms):
+        return remaining_ms(now_ms, self._polled_ms[k], self._blocks[k][4])
 
     def begin(self, master, now_ms):
         """Start the transaction that the last `job` announced."""
@@ -207,42 +211,64 @@ class DeviceLink(Measured):
         kind = self._kind
         if kind == _ASK_BLOCK:
             self._polled_ms[self._index] = now_ms
-            self._ask(master, self._blocks[self._index], now_ms)
+            self._ask(master, self._blocks[self._index])
         elif kind == _WRITE_COMMAND:
-            self._begin_command(master, now_ms)
+            self._begin_command(master)
         elif kind == _WRITE_SETUP:
-            self._write(master, self._setup[self._step], self._fallback_w, now_ms)
+            self.raw = encode(self._set_unit, self._fallback_w, self)
+            self._write(master, self._setup[self._step])
         elif kind == _ASK_IDENTITY:
-            self._ask(master, self._identify[self._step], now_ms)
+            self._ask(master, self._identify[self._step])
         else:
-            master.start_read(
-                self.unit, READ_HOLDING, self._walk_address, 2, self._timeout_ms, now_ms
-            )
+            self._function = READ_HOLDING
+            self._address = self._chain.address
+            self._count = 2
+            self._read(master)
 
-    def _begin_command(self, master, now_ms):
+    def _begin_command(self, master):
         """Until it is acknowledged, what the device does is unknown: the reply may get lost."""
         if self._command_step == 0 or self._sent_w != self.command_w:
             self._command_step = 0
             self._sent_w = self.command_w
-            if self._is_acked and self._acked_raw != encode(self._set_unit, self._sent_w, self):
-                self._is_acked = False
-        self._write(master, self._command[self._command_step], self._sent_w, now_ms)
+        self.raw = encode(self._set_unit, self._sent_w, self)
+        if self.raw != self._acked_raw:
+            self._is_acked = False
+        self._write(master, self._command[self._command_step])
 
-    def _ask(self, master, block, now_ms):
-        address = self._bases[block[0]] + block[2]
-        master.start_read(self.unit, block[1], address, block[3], self._timeout_ms, now_ms)
+    def _ask(self, master, block):
+        self._function = block[1]
+        self._address = self._chain.bases[block[0]] + block[2]
+        self._count = block[3]
+        self._read(master)
 
-    def _write(self, master, frame, power_w, now_ms):
-        raw = encode(self._set_unit, power_w, self)
+    def _read(self, master):
+        # All from attributes: with more locals the frame would not fit on the C stack.
+        master.start_read(
+            self.unit, self._function, self._address, self._count, self._timeout_ms, self._begun_ms
+        )
+
+    def _write(self, master, frame):
         words = frame[3]
-        address = self._bases[frame[0]] + frame[2]
+        self._address = self._chain.bases[frame[0]] + frame[2]
+        self._count = len(words)
         if frame[1] == WRITE_SINGLE:
-            value = word_value(words[0], raw, self) & 0xFFFF
-            master.start_write_single(self.unit, address, value, self._timeout_ms, now_ms)
+            value = word_value(words[0], self)
+            self._write_single(master, value & 0xFFFF)
             return
-        for k in range(len(words)):
-            master.set_register(k, word_value(words[k], raw, self))
-        master.start_write(self.unit, address, len(words), self._timeout_ms, now_ms)
+        k = self._count
+        while k:
+            k -= 1
+            value = word_value(words[k], self)
+            master.set_register(k, value)
+        self._write_multiple(master)
+
+    def _write_single(self, master, value):
+        master.start_write_single(
+            self.unit, self._address, value, self._timeout_ms, self._begun_ms
+        )
+
+    def _write_multiple(self, master):
+        master.start_write(self.unit, self._address, self._count, self._timeout_ms, self._begun_ms)
 
     # -- what came back ------------------------------------------------------------------------
 
@@ -264,7 +290,7 @@ class DeviceLink(Measured):
         elif kind == _ASK_IDENTITY:
             self._finish_identity(master, now_ms)
         else:
-            self._finish_walk(master, now_ms)
+            self._finish_header(master, now_ms)
 
     def _count_failure(self, now_ms):
         self.failures = (self.failures + 1) & _COUNT_MASK
@@ -290,13 +316,11 @@ class DeviceLink(Measured):
     def _restart(self, now_ms):
         """Go to the first stage that the table has."""
         self._step = 0
-        self._walk_address = self._base
         for k in range(len(self._polled_ms)):
             self._polled_ms[k] = (now_ms - self._blocks[k][4]) & _COUNT_MASK
         if self._models:
             self._stage = _WALK
-            for k in range(len(self._bases)):
-                self._bases[k] = 0
+            self._chain.restart()
         elif self._identify:
             self._stage = _IDENTIFY
         else:
@@ -306,7 +330,7 @@ class DeviceLink(Measured):
         """One step of identification or setup is done; go on, through empty stages too."""
         self._step += 1
         if self._stage == _IDENTIFY:
-            while self._step < steps and self._is_absent(self._identify[self._step][0]):
+            while self._step < steps and self._chain.is_absent(self._identify[self._step][0]):
                 self._step += 1
         if self._step < steps:
             return
@@ -322,36 +346,12 @@ class DeviceLink(Measured):
             self._setup_ms = now_ms
             self.is_online = True
 
-    def _is_absent(self, slot):
-        return len(self._models) > 0 and self._bases[slot] == 0
-
-    def _finish_walk(self, master, now_ms):
-        """One step along the SunSpec chain: marker, then (id, length) of each model."""
-        model = master.register(0)
-        length = master.register(1)
-        if model == _SUNS_HIGH and length == _SUNS_LOW:
-            self._walk_address += 2
-            return
-        self._step += 1
-        for k in range(len(self._models)):
-            wanted = self._models[k]
-            if wanted[0] <= model <= wanted[1] and length >= wanted[2] and not self._bases[k]:
-                self._bases[k] = self._walk_address
-        self._walk_address += length + 2
-        is_end = model == _END_MODEL or self._walk_address > 65534 or self._step > _MAX_MODELS
-        if not is_end and not self._has_models(False):
-            return
-        if self._has_models(True):
-            self._step = 0
+    def _finish_header(self, master, now_ms):
+        found = self._chain.take(master.register(0), master.register(1))
+        if found == FOUND:
             self._advance(0, now_ms)
-        else:
+        elif found == MISSING:
             self._lose(now_ms)
-
-    def _has_models(self, only_required):
-        for k in range(len(self._models)):
-            if self._bases[k] == 0 and (self._models[k][3] or not only_required):
-                return False
-        return True
 
     def _finish_identity(self, master, now_ms):
         block = self._identify[self._step]
@@ -371,7 +371,7 @@ class DeviceLink(Measured):
         self._is_acked = True
         self.acked_w = self._sent_w
         self.acked_ms = now_ms
-        self._acked_raw = encode(self._set_unit, self._sent_w, self)
+        self._acked_raw = self.raw
         self._is_pending = self._sent_w != self.command_w
 
     def _finish_block(self, master, now_ms):

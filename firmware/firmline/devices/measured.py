@@ -52,13 +52,16 @@ class Measured:
 
     def _decode_all(self, reply, fields):
         """Decode all fields of a reply, then publish them; False when one is invalid."""
-        for k in range(len(fields)):
+        k = len(fields)
+        while k:
+            k -= 1
             value = self._value(reply, fields[k])
             if value == INVALID:
                 return False
             self._staged[k] = value
-        for k in range(len(fields)):
+        while k < len(fields):
             self._publish(fields[k][4], self._staged[k])
+            k += 1
         return True
 
     def _value(self, reply, field):

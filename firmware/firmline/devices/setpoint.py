@@ -91,14 +91,17 @@ def can_encode(unit, link):
     return True
 
 
-def word_value(word, raw, link):
-    """Value of one register of a frame; the caller keeps the low 16 bits."""
+def word_value(word, link):
+    """Value of one register of a frame; the caller keeps the low 16 bits.
+
+    `link` gives raw (the set point, encoded), reversion_s and timer_is_safe.
+    """
     if word >= 0:
         return word
     if word == SET_HIGH or word == FALLBACK_HIGH:
-        return raw >> 16
+        return link.raw >> 16
     if word == MINUS_SET_LOW:
-        return -raw
+        return -link.raw
     if word == REVERSION_S_HIGH:
         return link.reversion_s >> 16
     if word == REVERSION_S_LOW:
@@ -107,4 +110,4 @@ def word_value(word, raw, link):
         return link.reversion_s * 1000 if link.reversion_s < 65 else 65000
     if word == REVERSION_S_IF_SAFE:
         return link.reversion_s if link.timer_is_safe else 0
-    return raw  # SET_LOW, FALLBACK_LOW
+    return link.raw  # SET_LOW, FALLBACK_LOW

@@ -52,5 +52,5 @@ def crc16(buf, n, crc=0xFFFF):
     """CRC of buf[0:n]; `crc` continues an earlier part of the same frame."""
     table = _TABLE
     for k in range(n):
-        crc = (crc >> 8) ^ table[(crc ^ buf[k]) & 0xFF]
+        crc = table[(crc ^ buf[k]) & 0xFF] ^ (crc >> 8)  # this order: one stack word less
     return crc

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Modbus RTU master: one request at a time over a polled serial port.
 
-It never blocks, allocates or raises after construction, and it never takes a late or stray reply
-for the answer to a newer request: the line must have been silent before a request goes out, and
-a reply must match the request in unit, function and length (and echoed address and count), and
-carry a good CRC. What remains possible is an answer later than `timeout_ms + late_ms` to an
-*identical* request, so `timeout_ms` must exceed what the slowest device needs.
+It never blocks, allocates or raises after construction (a function whose locals and stack exceed
+11 words takes its frame from the heap, hence some short helpers), and it never takes a late or
+stray reply for the answer to a newer request: the line must have been silent before a request
+goes out, and a reply must match the request in unit, function and length (and echoed address and
+count), and carry a good CRC. What remains possible is an answer
+later than `timeout_ms + late_ms` to an *identical* request, so `timeout_ms` must exceed what the
+slowest device needs.
 
 Called by services.bus. The port contract: write(buf, n), any(), readinto(buf, n).
 Source: Modbus over Serial Line V1.02 (2.5.1 framing), Modbus Application Protocol V1.1b3.
@@ -82,8 +84,11 @@ class RtuMaster:
         if self._state != IDLE or count < 1 or count > self._max_registers:
             return False
         self._need = 5 + 2 * count
-        self._put_header(unit, function, address, count)
-        self._send(6, timeout_ms, now_ms)
+        self._since_ms = now_ms
+        self._tx[0] = unit
+        self._put_head(function, address)
+        self._put_argument(count)
+        self._send(6, timeout_ms)
         return True
 
     def set_register(self, k, value):
@@ -97,9 +102,12 @@ class RtuMaster:
         if self._state != IDLE or count < 1 or count > self._max_registers:
             return False
         self._need = _ECHO_BYTES
-        self._put_header(unit, WRITE_MULTIPLE, address, count)
+        self._since_ms = now_ms
+        self._tx[0] = unit
+        self._put_head(WRITE_MULTIPLE, address)
+        self._put_argument(count)
         self._tx[6] = 2 * count
-        self._send(7 + 2 * count, timeout_ms, now_ms)
+        self._send(7 + 2 * count, timeout_ms)
         return True
 
     def start_write_single(self, unit, address, value, timeout_ms, now_ms):
@@ -107,8 +115,11 @@ class RtuMaster:
         if self._state != IDLE:
             return False
         self._need = _ECHO_BYTES
-        self._put_header(unit, WRITE_SINGLE, address, value)
-        self._send(6, timeout_ms, now_ms)
+        self._since_ms = now_ms
+        self._tx[0] = unit
+        self._put_head(WRITE_SINGLE, address)
+        self._put_argument(value)
+        self._send(6, timeout_ms)
         return True
 
     def poll(self, now_ms):
@@ -145,16 +156,17 @@ class RtuMaster:
             wait = remaining_ms(now_ms, self._since_ms, self._quiet_ms)
         return wait if wait > 1 else 1
 
-    def _put_header(self, unit, function, address, argument):
+    def _put_head(self, function, address):
         tx = self._tx
-        tx[0] = unit
         tx[1] = function
         tx[2] = address >> 8
         tx[3] = address & 0xFF
-        tx[4] = argument >> 8
-        tx[5] = argument & 0xFF
 
-    def _send(self, n, timeout_ms, now_ms):
+    def _put_argument(self, value):
+        self._tx[4] = value >> 8
+        self._tx[5] = value & 0xFF
+
+    def _send(self, n, timeout_ms):
         tx = self._tx
         crc = crc16(tx, n)
         tx[n] = crc & 0xFF
@@ -164,7 +176,6 @@ class RtuMaster:
         limit = (n * 10000 + self._baud - 1) // self._baud + timeout_ms + 1
         self._silent_limit_ms = limit
         self._frame_limit_ms = limit + (self._need * 10000 + self._baud - 1) // self._baud
-        self._since_ms = now_ms
         self._have = 0
         self._crc = 0xFFFF
         self.error = NONE
@@ -215,20 +226,25 @@ class RtuMaster:
         have = self._have
         if n > self._need - have:
             n = self._need - have
-        rx = self._rx
         if have == 0:
-            self._port.readinto(rx, n)
-            self._crc = crc16(rx, n)
+            self._port.readinto(self._rx, n)
+            self._crc = crc16(self._rx, n)
         else:
-            chunk = self._chunk
             if n > _CHUNK_BYTES:
                 n = _CHUNK_BYTES
-            self._port.readinto(chunk, n)
-            for k in range(n):
-                rx[have + k] = chunk[k]
-            self._crc = crc16(chunk, n, self._crc)
+            self._port.readinto(self._chunk, n)
+            self._append(n)
+            self._crc = crc16(self._chunk, n, self._crc)
         self._have = have + n
         self.bytes_received = (self.bytes_received + n) & _COUNT_MASK
+
+    def _append(self, n):
+        rx = self._rx
+        chunk = self._chunk
+        have = self._have
+        for k in range(n):
+            rx[have] = chunk[k]
+            have += 1
 
     def _skip_strays(self):
         """Drop leading bytes that cannot start the reply (an unbiased line makes them)."""

@@ -104,13 +104,18 @@ class RtuServer:
         if self._is_skipping or self._reply_bytes or self._have + n > _FRAME_BYTES:
             self._skip(n)
             return
-        rx = self._rx
-        have = self._have
-        for k in range(n):
-            rx[have + k] = self._chunk[k]
-        self._have = have + n
+        self._append(n)
         while self._have >= 4 and self._step():
             pass
+
+    def _append(self, n):
+        rx = self._rx
+        chunk = self._chunk
+        have = self._have
+        for k in range(n):
+            rx[have] = chunk[k]
+            have += 1
+        self._have = have
 
     def _skip(self, n):
         self.discarded = (self.discarded + n + self._have) & _COUNT_MASK
@@ -187,15 +192,14 @@ class RtuServer:
 
     def _answer(self, function):
         """Run one good request and leave the reply in the transmit buffer."""
-        rx = self._rx
-        address = (rx[2] << 8) | rx[3]
-        count = (rx[4] << 8) | rx[5]
+        self._data_at = 4
+        address = self.get(-1)
+        count = self.get(0)
         if function == _WRITE_SINGLE:
-            self._data_at = 4
             code = self._registers.write(address, 1, self)
         elif function == _WRITE_MULTIPLE:
             self._data_at = 7
-            if count < 1 or count > _MAX_WRITE or rx[6] != 2 * count:
+            if count < 1 or count > _MAX_WRITE or self._rx[6] != 2 * count:
                 code = ILLEGAL_VALUE
             else:
                 code = self._registers.write(address, count, self)
@@ -208,12 +212,15 @@ class RtuServer:
             return
         self.ok = (self.ok + 1) & _COUNT_MASK
         if function == _WRITE_SINGLE or function == _WRITE_MULTIPLE:
-            for k in range(2, 6):
-                self._tx[k] = rx[k]
-            self._seal(function, 6)
+            self._seal_echo(function)
         else:
             self._tx[2] = 2 * count
             self._seal(function, 3 + 2 * count)
+
+    def _seal_echo(self, function):
+        for k in range(2, 6):
+            self._tx[k] = self._rx[k]
+        self._seal(function, 6)
 
     def _refuse(self, function, code):
         self.exceptions += 1

@@ -85,11 +85,11 @@ class Bus:
 
     def _best_other(self, now_ms):
         """The most urgent of the others; equals take turns. Its priority is left behind."""
-        count = len(self.links)
         best = -1
+        index = self._last
         self._best_priority = NO_JOB
-        for k in range(count):
-            index = (self._last + 1 + k) % count
+        for _ in range(len(self.links)):
+            index = index + 1 if index + 1 < len(self.links) else 0
             if index != self.meter_index:
                 priority = self.links[index].job(now_ms)
                 if priority > self._best_priority:

@@ -186,7 +186,9 @@ def _check_fallback(config):
                 accepts += ", as site.worst_case_load_w is missing"
                 raise ConfigError(field, device[key], accepts)
         elif power_w > import_w:
-            accepts = "at most %d W in fallback: firm_import_w less worst_case_load_w and " % import_w
+            accepts = (
+                "at most %d W in fallback: firm_import_w less worst_case_load_w and " % import_w
+            )
             raise ConfigError(field, device[key], accepts + "the devices before it")
         elif -power_w > export_w:
             accepts = "at most %d W in fallback: firm_export_w less the devices before it"

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""devices.fields: integer decoding of floats, scaled integers and not-implemented codes."""
+
+import struct
+
+from firmline.devices import fields
+
+INVALID = -0x3FFFFFFF
+LIMIT = (1 << 29) - 1
+
+
+class Reply:
+    def __init__(self, *registers):
+        self._registers = registers
+
+    def register(self, k):
+        return self._registers[k]
+
+
+def scaled(high, low, numerator=1):
+    return fields.float_scaled(high, low, numerator)
+
+
+def words(value):
+    return struct.unpack(">HH", struct.pack(">f", value))
+
+
+def test_floats_of_a_real_meter():
+    assert scaled(0x4367, 0xAF55, 10) == 2317  # 231.68 V in 0.1 V
+    assert scaled(0x4088, 0xFA31, 1000) == 4281  # 4.2805 A in mA
+    assert scaled(0xC42F, 0x2666, 1) == -701  # -700.6 W
+
+
+def test_zero_in_every_form_is_zero():
+    for high, low in ((0, 0), (0x8000, 0), (0, 1), (0x007F, 0xFFFF), (0x807F, 0xFFFF)):
+        assert scaled(high, low, 1000) == 0
+
+
+def test_halves_round_away_from_zero():
+    assert scaled(0x3F00, 0) == 1  # 0.5
+    assert scaled(0xBF00, 0) == -1
+    assert scaled(0x3EFF, 0xFFFF) == 0  # just below
+    assert scaled(0x4020, 0) == 3  # 2.5
+    assert scaled(0x3F7F, 0xFFFF) == 1
+
+
+def test_nan_and_infinities_are_invalid():
+    for high, low in ((0x7FC0, 0), (0xFFC0, 0), (0x7F80, 0), (0xFF80, 0), (0x7F80, 1)):
+        assert scaled(high, low) == INVALID
+
+
+def test_range_ends_at_two_to_the_29():
+    assert scaled(0x4DFF, 0xFFFF) == 0x1FFFFFE0  # the largest float below 2**29
+    assert scaled(0x4E00, 0x0000) == INVALID
+    assert scaled(0xCDFF, 0xFFFF) == -0x1FFFFFE0
+    assert scaled(0xCE00, 0x0000) == INVALID
+    assert scaled(0x7F7F, 0xFFFF) == INVALID
+    assert scaled(*words(536870.0), numerator=1000) == 536870000
+    assert scaled(*words(536871.0), numerator=1000) == INVALID
+
+
+def test_every_exponent_agrees_with_the_float_itself():
+    state = 12345
+    for exponent in range(100, 158):
+        for _ in range(12):
+            state = state * 69069 + 12345 & 0xFFFFFFFF
+            high = exponent << 7 | state >> 16 & 0x807F
+            low = state & 0xFFFF
+            value = struct.unpack(">f", struct.pack(">HH", high, low))[0]
+            for numerator in (1, 10, 1000):
+                given = scaled(high, low, numerator)
+                wanted = value * numerator
+                if abs(wanted) > LIMIT:
+                    assert given == INVALID
+                else:
+                    assert abs(given - wanted) <= 0.503, (exponent, value, numerator, given)
+
+
+def test_decimal_scaling():
+    assert fields.decimal_scaled(1234, 0, 1) == 1234
+    assert fields.decimal_scaled(1234, 2, 1) == 123400
+    assert fields.decimal_scaled(1234, -2, 1) == 12
+    assert fields.decimal_scaled(1250, -2, 1) == 13
+    assert fields.decimal_scaled(-1250, -2, 1) == -13
+    assert fields.decimal_scaled(-1249, -2, 1) == -12
+    assert fields.decimal_scaled(7, 0, 2) == 4
+    assert fields.decimal_scaled(70, -1, 2) == 4
+
+
+def test_decimal_scaling_at_its_ends():
+    assert fields.decimal_scaled(0, 10, 1) == 0
+    assert fields.decimal_scaled(5, 8, 1) == 500000000
+    assert fields.decimal_scaled(54, 8, 1) == INVALID
+    assert fields.decimal_scaled(-54, 8, 1) == INVALID
+    assert fields.decimal_scaled(LIMIT, -8, 1) == 5
+    assert fields.decimal_scaled(LIMIT, -9, 1) == 0
+    assert fields.decimal_scaled(LIMIT, -10, 1) == 0
+
+
+def decode(kind, registers, numerator=1, denominator=1, power=0):
+    return fields.decode(Reply(*registers), (0, kind, numerator, denominator, 0, -1), power)
+
+
+def test_plain_integers():
+    assert decode(fields.U16, (0xFFFF,)) == 65535
+    assert decode(fields.I16, (0x8000,)) == -32768
+    assert decode(fields.U32, (0x0001, 0x0002)) == 65538
+    assert decode(fields.I32, (0xFFFF, 0xFFFE)) == -2
+    assert decode(fields.U16, (160,), 100) == 16000
+
+
+def test_u32_beyond_29_bits_is_invalid():
+    assert decode(fields.U32, (0x1FFF, 0xFFFF)) == LIMIT
+    assert decode(fields.U32, (0x2000, 0x0000)) == INVALID
+    assert decode(fields.U32, (0xFFFF, 0xFFFF)) == INVALID
+
+
+def test_i32_beyond_29_bits_is_invalid():
+    assert decode(fields.I32, (0xE000, 0x0001)) == -LIMIT
+    assert decode(fields.I32, (0xE000, 0x0000)) == INVALID
+    assert decode(fields.I32, (0xDFFF, 0xFFFF)) == INVALID
+    assert decode(fields.I32, (0x8000, 0x0000)) == INVALID
+    assert decode(fields.I32, (0x2000, 0x0000)) == INVALID
+
+
+def test_sunspec_not_implemented_codes_are_invalid():
+    assert decode(fields.SUNS_U16, (0xFFFF,)) == INVALID
+    assert decode(fields.SUNS_U16, (0x8000,)) == 32768
+    assert decode(fields.SUNS_I16, (0x8000,)) == INVALID
+    assert decode(fields.SUNS_I16, (0xFFFF,)) == -1
+    assert decode(fields.SUNS_SF, (0x8000,)) == INVALID
+
+
+def test_scale_factors_beyond_ten_are_invalid():
+    assert decode(fields.SUNS_SF, (0x000A,)) == 10
+    assert decode(fields.SUNS_SF, (0xFFF6,)) == -10
+    assert decode(fields.SUNS_SF, (0x000B,)) == INVALID
+    assert decode(fields.SUNS_SF, (0xFFF5,)) == INVALID
+    assert fields.scale_factor(Reply(0, 0xFFFE), 1) == -2
+
+
+def test_scaled_sunspec_values():
+    assert decode(fields.SUNS_I16, (2301,), 10, 1, -1) == 2301  # 230.1 V in 0.1 V
+    assert decode(fields.SUNS_I16, (0xFB2E,), 1000, 1, -2) == -12340  # -12.34 A in mA
+    assert decode(fields.SUNS_I16, (3000,), 1, 1, 2) == 300000  # 300 kW
+    assert decode(fields.SUNS_I16, (32767,), 1, 1, 5) == INVALID
+    assert decode(fields.SUNS_I16, (500,), -1, 1, 1) == -5000
+
+
+def test_bits_and_ranges():
+    assert decode(fields.U16_BITS, (0x8400,), 8, 0x7F) == 4
+    assert decode(fields.U16_WITHIN, (0x0107,), 0x100, 0x1FF) == 0x107
+    assert decode(fields.U16_WITHIN, (0x00FF,), 0x100, 0x1FF) == INVALID
+    assert decode(fields.U16_WITHIN, (0x0200,), 0x100, 0x1FF) == INVALID
+    assert decode(fields.U32_WITHIN, (0, 5999), 6000, 80000) == INVALID
+    assert decode(fields.U32_WITHIN, (0, 6000), 6000, 80000) == 6000
+    assert decode(fields.U32_WITHIN, (1, 14464), 6000, 80000) == 80000
+    assert decode(fields.U32_WITHIN, (1, 14465), 6000, 80000) == INVALID
+
+
+def test_product_with_the_numerator_stays_in_range():
+    assert decode(fields.U32, (8, 12582), 1000) == 536870000
+    assert decode(fields.U32, (8, 12583), 1000) == INVALID
