@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_FLAGS ?=
-SCENARIO ?=
+HOURS ?= 24
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -52,8 +52,8 @@ coverage: $(STAMPS)/test ## every line and branch of firmline/core is reached by
 	$(PY) -m coverage run -m pytest -q -p no:cacheprovider tests/dual
 	$(PY) -m coverage report
 
-bench: $(STAMPS)/test ## run the bench: every scenario, judged on the simulated truth
-	$(PY) -m hil bench $(SCENARIO) --out build/bench
+bench: $(STAMPS)/test $(WASM) ## measure speed: cycle time, wire efficiency, a simulated day
+	$(PY) tests/bench/speed.py --hours $(HOURS) --out build/bench
 
 lint: $(STAMPS)/test ## what ruff has to say, without changing anything
 	$(PY) -m ruff check --output-format=concise

@@ -62,6 +62,7 @@ class Bench:
         self._announce_script()
         self.target = target_class(self.world, self.wires, config_path)
         self.target.on_outputs = self._switch_outputs
+        self.target.head_end = self.head_end  # a view in wall-clock time is what it has read
         self._arm_fallback_watches()
         self.silence = SilenceWatch(self.world, self.target, self.config)
         self.trace = {name: [] for name in self._columns()}
@@ -169,7 +170,7 @@ class Bench:
         try:
             self.target.start()
             for part in range(1, 101):
-                self.world.run_until(self._end_us * part // 100)
+                self.target.run_until(self.world, self._end_us * part // 100)
                 if progress is not None:
                     progress(part / 100)
         finally:
@@ -194,9 +195,10 @@ class Bench:
         view = self.target.view
         numbers["cycles"] = view.get("T_CYCLES")
         numbers["late_cycles"] = view.get("T_LATE_CYCLES")
-        numbers["worst_cycle_us"] = view.get("T_WORST_CYCLE_US")
+        numbers["worst_cycle_us"] = view.get("T_WORST_CYCLE_US") or None
         numbers["sim_speed"] = round(self.scenario.duration_s / wall_s, 1)
         numbers.update(self.headroom.turns())
+        numbers.update(self.target.lateness())
         checks = [metrics.check(expect, numbers) for expect in self.scenario.expect]
         for excursion in excursions:
             text = f"{excursion.quantity} above the limit"
@@ -211,7 +213,7 @@ class Bench:
             seed=self.scenario.seed,
             duration_s=self.scenario.duration_s,
             firmware=firmware.version(),
-            verdict=metrics.overall(checks),
+            verdict="INCONCLUSIVE" if self.target.stalled else metrics.overall(checks),
             metrics=numbers,
             checks=checks,
             trace=self.trace,

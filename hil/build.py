@@ -28,7 +28,7 @@ def _given(parameters):
 
 def _ev(item, scenario):
     parameters = _given(item.parameters)
-    parameters.setdefault("leave_s", scenario.duration_s + 1)
+    parameters.setdefault("leave_s", parameters.get("arrive_s", 0) + scenario.duration_s + 1)
     return parameters
 
 

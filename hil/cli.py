@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The bench's command line: `python -m hil run|demo|bench ...`.
+"""The bench's command line: `python -m hil run|demo ...`.
 
 Exit status: 0 PASS, 1 FAIL, 2 usage or bad input (one line), 3 INCONCLUSIVE (repeat it).
 """
@@ -77,9 +77,6 @@ def _parser():
     demo = commands.add_parser("demo", help="a recorded evening on real MicroPython; prints it")
     demo.add_argument("--out", metavar="DIR", default="build/demo")
     demo.set_defaults(command=_demo)
-    bench = commands.add_parser("bench", help="measure speed: cycle time, wire, simulation")
-    bench.add_argument("--out", metavar="DIR", default="build/bench")
-    bench.set_defaults(command=_bench)
     return parser
 
 
@@ -146,14 +143,14 @@ def execute(scenario, target, out_dir):
 
     with tempfile.TemporaryDirectory() as work_dir:
         bench = Bench(scenario, target, work_dir)
-        with _progress(f"{scenario.name} on {bench.target.name}") as progress:
+        with progress_bar(f"{scenario.name} on {bench.target.name}") as progress:
             result = bench.run(progress)
     write_run(result, out_dir)
     return result
 
 
 @contextmanager
-def _progress(title):
+def progress_bar(title):
     """A function taking the fraction done; a bar on a terminal, nothing in a pipe."""
     if not sys.stderr.isatty():
         yield None
@@ -181,13 +178,6 @@ def _demo(options):
     from hil import demo
 
     return EXIT[demo.run(Path(options.out)).verdict]
-
-
-def _bench(options):
-    from hil import speed
-
-    speed.run(Path(options.out))
-    return 0
 
 
 def print_result(result, out_dir):

@@ -168,7 +168,6 @@ _TEXTS = {
         "from a command to its full effect, vehicle included",
         "short: steps taken twice; long: slow return",
     ),
-    ("evse", "priority"): ("9 is served first", ""),
     ("pv", "rated_w"): (
         "nameplate of the inverter, to which its percentages refer",
         "every cap is off by the same factor",

@@ -13,6 +13,7 @@ from firmline.core.supervisor import Supervisor
 from firmline.core.units import NEVER_MS, elapsed_ms, remaining_ms, watts
 from firmline.devices.measured import STATE_CHARGING, STATE_WAITING
 from firmline.services import assembly, eventlog
+from firmline.services.config import ConfigError, load
 from firmline.services.headend import HeadEnd
 from firmline.services.registers import Registers
 from firmline.services.telemetry import Telemetry
@@ -237,3 +238,22 @@ class Controller:
                 output.set(False)
         for output in self._trips:
             output.set(False)
+
+
+def main(hardware):
+    """Run on `hardware` until it ends. Returns 2 with the cause recorded when the configuration
+    or a port of it cannot be used: the outputs are then at their idle level and the console is
+    left alive."""
+    try:
+        controller = Controller(load(hardware.read_config()), hardware)
+    except (ConfigError, OSError) as error:
+        hardware.make_safe()
+        hardware.record_cause(str(error))
+        return 2
+    try:
+        hardware.run(controller)
+    except Exception as error:
+        controller.fail()
+        hardware.record_cause("stopped: " + repr(error))
+        raise
+    return 0

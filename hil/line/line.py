@@ -11,6 +11,7 @@ from random import Random
 from hil.line.faults import Frame, complete
 
 BITS_PER_BYTE_US = 10_000_000  # 8N1: start, 8 data, stop; times bytes, over baud, is microseconds
+_NEVER_US = 1 << 62
 
 
 class Wire:
@@ -40,7 +41,7 @@ class Wire:
         self.frames_down = 0
         self.collisions = 0
         self.tx_free_us = 0
-        self._burst_us = 0  # when the controller's uninterrupted transmission began
+        self._burst_us = _NEVER_US  # when the controller's uninterrupted transmission began
         self._spoiled_us = -1  # controller frames ending up to here met a collision
         self._flights = []  # frames toward the controller: [begin_us, end_us, is_spoiled]
         self._active = {}  # unit -> [(kind, parameters)] of the open wire-fault windows
@@ -54,7 +55,7 @@ class Wire:
         """The controller puts one frame on the wire at t_us; it queues behind its own bytes."""
         if not data:
             return
-        if t_us > self.tx_free_us:
+        if t_us >= self.tx_free_us:
             self._burst_us = t_us
         else:
             t_us = self.tx_free_us

@@ -6,7 +6,6 @@ knows about faults of the line; those happen to its frames afterwards.
 """
 
 from hil.line.rtu import (
-    ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
     crc16,
@@ -28,7 +27,6 @@ class RegisterDevice:
         self.unit = unit
         self.name = f"unit{unit}" if name is None else name
         self.response_delay_us = round(response_delay_ms * 1000)
-        self.requests = 0
 
     def read(self, function, address, count, t_us):
         """Big-endian bytes of `count` registers, or an exception code (int), or None: silence."""
@@ -47,7 +45,6 @@ class RegisterDevice:
         if request is None:
             return None
         unit, function, address, count, values, head, crc = request
-        self.requests += 1
         self.heard(t_us)
         if function == 3 or function == 4:
             if 0 < count <= 125:
@@ -69,8 +66,6 @@ class RegisterDevice:
             return ILLEGAL_FUNCTION
         if count != len(values) or not 0 < count <= 123:
             return ILLEGAL_VALUE
-        if address + count > 0x10000:
-            return ILLEGAL_ADDRESS
         return self.write(address, values, t_us)
 
 

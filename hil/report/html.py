@@ -107,7 +107,7 @@ def _tiles(metrics):
             continue
         shown, unit = (value * 100, "%") if unit == "%" else (value, unit)
         tiles.append(
-            f'<div class="tile"><b>{number(shown)}<small>{_THIN}{unit}</small></b>'
+            f'<div class="tile"><b>{number(shown, 3)}<small>{_THIN}{unit}</small></b>'
             f"<span>{words}</span></div>"
         )
     return f'<section class="tiles">{"".join(tiles)}</section>' if tiles else ""
@@ -206,7 +206,7 @@ def _metrics(metrics):
 def _events(events):
     rows = []
     for event in events[:_MOST_EVENTS]:
-        until = event.get("until_s")
+        until = event.get("until_s", event.get("to_s"))
         rows.append(
             f'<tr><td class="n">{number(event["t_s"])}</td>'
             f'<td class="n">{"" if until is None else number(until)}</td>'
@@ -258,8 +258,8 @@ def _pair(low, high):
     return low if low == high else [low, high]
 
 
-def number(value):
-    """A number as people read it: four digits, thousands apart."""
+def number(value, significant=4):
+    """A number as people read it: few digits, thousands apart."""
     if value is None:
         return "\u2013"
     if isinstance(value, str):
@@ -268,7 +268,7 @@ def number(value):
         return "\u2013"
     if value == int(value) and abs(value) < 1e12:
         return f"{int(value):,}".replace(",", _THIN).replace("-", "\u2212")
-    digits = max(0, 3 - int(math.floor(math.log10(abs(value)))))
+    digits = max(0, significant - 1 - int(math.floor(math.log10(abs(value)))))
     text = f"{value:,.{min(digits, 6)}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 (() => {
   const source = document.getElementById("data");
   if (!source) return;

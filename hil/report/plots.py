@@ -10,24 +10,41 @@ from hil.report.result import devices
 from hil.report.svg import LEFT, RIGHT, WIDTH, Frame
 
 _LANES = 4  # rows of event labels above the overview
+_LANE_LETTER = 5.5  # width of a letter there
 _BEFORE_S = 5.0
 _CLOSE_UPS = 6
+_SIDES = {"import": 1, "export": -1}
 _STEPS = ("limit_import_w", "limit_export_w")
 
 
-def exceedances(trace, tolerance):
-    """[(first, last sample, worst W above the limit, "import" or "export")] of the truth."""
+def exceedances(result):
+    """[(from s, to s, worst W past limit and tolerance, "import" or "export")] of the truth.
+
+    The oracle's own, to the microsecond, where the run brought them; else as the trace shows them.
+    """
+    told = [event for event in result.events if event["kind"] == "excursion"]
+    if not told:
+        return _traced(result.trace, result.tolerance)
     found = []
-    for side, sign in (("import", 1), ("export", -1)):
+    for event in told:
+        side = event["text"].split()[0]
+        if side in _SIDES and event.get("to_s") is not None:
+            found.append((event["t_s"], event["to_s"], event.get("peak") or 0, side))
+    return sorted(found)
+
+
+def _traced(trace, tolerance):
+    t_s = trace["t_s"]
+    found = []
+    for side, sign in _SIDES.items():
         limits = trace.get(f"limit_{side}_w")
         if limits is None:
             continue
         powers = trace["pcc_w"] if sign > 0 else [_minus(w) for w in trace["pcc_w"]]
         over = [_over(w, limit, tolerance) for w, limit in zip(powers, limits, strict=True)]
         for first, last in decimate.spells([w > 0 for w in over]):
-            worst = max(range(first, last + 1), key=over.__getitem__)
-            peak_w = powers[worst] - limits[worst]
-            found.append((first, last, peak_w, side))
+            end_s = t_s[min(last + 1, len(t_s) - 1)]  # a sample stands until the next one
+            found.append((t_s[first], end_s, max(over[first : last + 1]), side))
     return sorted(found)
 
 
@@ -51,24 +68,26 @@ def overview(result, columns):
     parts = [_permitted(frame, trace)]
     parts += [frame.time_axis(), frame.value_axis(svg.unit_of(low, high)[0])]
     parts += _bands(frame, result.events)
-    parts += _over_spans(frame, t_s, exceedances(trace, result.tolerance))
+    parts += _over_spans(frame, exceedances(result))
     parts += [frame.line(trace["pcc_w"], "truth")]
     parts += _limit_lines(frame, trace)
     parts += [lanes, _unit_label(frame, low, high)]
     return svg.drawing(WIDTH, top + height + 24, "".join(parts), "Power at the PCC over time")
 
 
-def _over_spans(frame, t_s, spells):
+def _over_spans(frame, spells):
     """A red band for each exceedance; those closer than the plot can tell apart become one."""
     nearest_s = (frame.x.hi - frame.x.lo) / frame.columns
     joined = []
-    for first, last, peak_w, side in spells:
-        words = f"{side} {peak_w:.0f} W above the limit from {t_s[first]:g} s"
-        if joined and t_s[first] - joined[-1][1] < nearest_s:
-            from_s, to_s, _ = joined[-1]
-            joined[-1] = (from_s, max(to_s, _end(t_s, last)), f"several from {from_s:g} s on")
+    for from_s, to_s, peak_w, side in spells:
+        if to_s < frame.x.lo or from_s > frame.x.hi:
+            continue
+        words = f"{side} {peak_w:.0f} W above the limit from {from_s:.3f} to {to_s:.3f} s"
+        if joined and from_s - joined[-1][1] < nearest_s:
+            first_s, end_s, _ = joined[-1]
+            joined[-1] = (first_s, max(end_s, to_s), f"several from {first_s:.3f} s on")
         else:
-            joined.append((t_s[first], _end(t_s, last), words))
+            joined.append((from_s, to_s, words))
     return [frame.span(from_s, to_s, "over", words) for from_s, to_s, words in joined]
 
 
@@ -143,7 +162,9 @@ def close_ups(result):
     """[(title, svg)]: the moments a reader will ask for, at the full resolution of the trace."""
     drawn = []
     for at_s, length_s, title in sorted(_moments(result)):
-        title = f"{title[:1].upper()}{title[1:]}, at {svg.clock(at_s, result.duration_s)}"
+        if title.split()[0].isalpha():
+            title = title[:1].upper() + title[1:]
+        title = f"{title}, at {svg.clock(at_s, result.duration_s)}"
         drawn.append((title, _close_up(result, at_s - _BEFORE_S, at_s + length_s, title)))
     return drawn
 
@@ -155,15 +176,15 @@ def _moments(result):
     step_s = (t_s[-1] - t_s[0]) / max(len(t_s) - 1, 1)
     usual_s = max(25.0, 40 * step_s)
     wanted = []
-    for side in ("import", "export"):
-        ours = [spell for spell in exceedances(trace, result.tolerance) if spell[3] == side]
+    for side in _SIDES:
+        ours = [spell for spell in exceedances(result) if spell[3] == side]
         if ours:
-            longest = max(ours, key=lambda spell: t_s[spell[1]] - t_s[spell[0]])
+            longest = max(ours, key=lambda spell: spell[1] - spell[0])
             highest = max(ours, key=lambda spell: spell[2])
-            for word, (first, last, peak_w, _) in (("longest", longest), ("highest", highest)):
-                lasts_s = _end(t_s, last) - t_s[first]
+            for word, (from_s, to_s, peak_w, _) in (("longest", longest), ("highest", highest)):
+                lasts_s = to_s - from_s
                 title = f"{word} {side} excursion: {lasts_s:.3g} s, up to {peak_w:.0f} W over"
-                wanted.append((t_s[first], max(usual_s, 1.5 * lasts_s), title))
+                wanted.append((from_s, max(usual_s, 1.5 * lasts_s), title))
     for event in result.events:
         if event["kind"] == "fault" and event.get("until_s") is not None:
             wanted.append((event["t_s"], usual_s, event["text"]))
@@ -210,7 +231,7 @@ def _close_up(result, from_s, to_s, title):
     parts = [_permitted(frame, part), frame.time_axis()]
     parts += [frame.value_axis(svg.unit_of(low, high)[0], 4)]
     parts += _bands(frame, result.events)
-    parts += _over_spans(frame, part["t_s"], exceedances(part, result.tolerance))
+    parts += _over_spans(frame, exceedances(result))
     if meter:
         parts.append(frame.line(meter, "meter", is_step=True))
     parts.append(frame.line(part["pcc_w"], "truth"))
@@ -298,28 +319,31 @@ def _event_lanes(result):
         if not x.lo <= event["t_s"] <= x.hi:
             continue
         at = x(event["t_s"])
-        words = event["text"] if len(event["text"]) <= 44 else event["text"][:43] + "\u2026"
-        long = 8 + 5.9 * len(words)
-        start = min(at, WIDTH - long)
+        room = int((WIDTH - at - 8) / _LANE_LETTER)
+        is_left = room < 16  # too near the edge to be read on the right of its tick
+        words = _shortened(event["text"], 44 if is_left else min(44, room))
+        long = 8 + _LANE_LETTER * len(words)
+        start = at - long if is_left else at
         row = next((row for row in range(_LANES) if ends[row] <= start), None)
-        if row is None:
-            continue  # it stays in the list of events
+        if row is None:  # its words stay in the list of events
+            row, words, start, long = _LANES - 1, "", at, 0
         stop = x(min(event["until_s"], x.hi)) if _is_band(event) else at
-        ends[row] = max(start + long, stop) + 6
+        ends[row] = max(ends[row], start + long + 6, stop + 6)
         y = 4 + 17 * row
         parts.append(
             f'<rect class="lane {_css(event)}" x="{svg.coordinate(at)}" y="{y}" '
             f'width="{svg.coordinate(max(stop - at, 2))}" height="14"/>'
         )
-        parts.append(svg.text(start + 4, y + 11, words, "lane-text"))
+        place = (at - 4, "end") if is_left else (at + 4, "start")
+        if words:
+            parts.append(svg.text(place[0], y + 11, words, "lane-text", place[1]))
     used = sum(1 for end in ends if end)
     return "".join(parts), used
 
 
+def _shortened(words, most):
+    return words if len(words) <= most else words[: most - 1] + "\u2026"
+
+
 def _unit_label(frame, low, high):
     return svg.text(frame.left - 8, frame.top - 9, svg.unit_of(low, high)[1], "unit", "end")
-
-
-def _end(t_s, last):
-    """A sample stands until the next one."""
-    return t_s[min(last + 1, len(t_s) - 1)]

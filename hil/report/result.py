@@ -18,7 +18,9 @@ class RunResult:
     pv_w, meter_w, in_force_import_w, in_force_export_w, mode, stage, and for each device
     <name>_w with <name>_command_w. None stands for "not known".
     events: dicts with t_s, kind, text and, where it lasts, until_s. With until_s it is drawn as a
-    band (kinds fault, silent, grant..); kind "limit" without is drawn as a tick.
+    band (kinds fault, silent, grant); kinds "limit" and "step" without are drawn as ticks. Kind
+    "excursion" carries to_s and peak (W past limit and tolerance), its text opens with the side;
+    without any, the exceedances are read from the trace.
     tolerance: {"reading_permille", "floor_w", "floor_a"}.
     """
 

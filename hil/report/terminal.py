@@ -20,9 +20,7 @@ def checks_table(checks):
         limit = f"{sense} {_number(check['limit'])}{unit}"
         measured = _number(check["measured"]) + unit
         name = check.get("metric", "")
-        rows.append(
-            (check["id"], check["requirement"], name, limit, measured, check["verdict"])
-        )
+        rows.append((check["id"], check["requirement"], name, limit, measured, check["verdict"]))
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * w for w in widths))

@@ -164,7 +164,6 @@ DEVICES = {
         "fallback_a": _int(0, 500, "offered when the meter or the link is lost"),
         "watchdog_s": _int(1, 3_600),
         "settle_ms": _int(0, 60_000, "actuator dead time"),
-        "priority": _int(0, 9),
     },
     "pv": _ON_BUS
     | _PLANT

@@ -9,7 +9,6 @@ milliseconds, at most 1 ms after a chunk has arrived: what a board's 1 ms loop d
 import json
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 from hil.targets.firmware import FIRMWARE_DIR, TargetError, View, find_micropython
@@ -38,6 +37,8 @@ class SteppedTarget:
         self._wake_us = -1
         self._serial = 0
         self.polls = 0
+        self.head_end = None
+        self.stalled = False  # only the host's time can stall
 
     def start(self):
         """Bring the controller up at the world's present time."""
@@ -48,6 +49,14 @@ class SteppedTarget:
             wire.on_receive = self._receiver(index)
         self.is_running = True
         self._wake_at(self.world.now_us)
+
+    def run_until(self, world, t_us):
+        """The bench's own time: as fast as it goes."""
+        world.run_until(t_us)
+
+    def lateness(self):
+        """Metrics of the host's clock: none here."""
+        return {}
 
     def stop(self):
         """The controller loses its supply: nothing is sent from now on."""
@@ -139,7 +148,7 @@ class _MemoryHardware:
         return self.outputs[pin]
 
     def ticks_us(self):
-        return time.perf_counter_ns() // 1000 & _TICKS_MASK
+        return 0  # durations are not the chip's here, and would make runs differ
 
     def feed_watchdog(self):
         pass

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "modbus": ("modbus", "core.units"),
     "devices": ("devices", "modbus", "core"),
     "services": ("services", "devices", "modbus", "core", "hal", "boards", "version"),
-    "hal": ("hal", "core.units"),
+    "hal": ("hal", "boards", "core.units"),  # boards are data: which pins, which levels
     "boards": ("boards", "core.units"),
     "app": ("app", "services", "devices", "modbus", "core", "hal", "boards", "version"),
     "entry": ("app", "devices", "modbus", "core", "hal", "boards", "version"),

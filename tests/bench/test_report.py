@@ -299,11 +299,11 @@ def test_one_sample_of_overshoot_reaches_the_page_of_a_long_run():
     long["pcc_w"] = [9_000] * 40_000
     long["pcc_w"][23_456] = 31_000
     run = result(trace=long, events=[])
-    assert plots.exceedances(long, TOLERANCE) == [(23_456, 23_456, 14_000, "import")]
+    assert plots.exceedances(run) == [(2345.6, 2345.7, 13_830, "import")]
     page = html.page(run)
     assert 'class="over"' in page
     assert "31000" in page  # the read-out's highest value of that column
-    assert "up to 14000 W over" in page  # and its close-up
+    assert "0.1 s, up to 13830 W over" in page  # and its close-up
 
 
 def test_gap_is_drawn_as_a_gap():
@@ -316,13 +316,24 @@ def test_gap_is_drawn_as_a_gap():
 def test_exceedance_starts_above_limit_and_tolerance():
     def spells(power_w, limit_w=17_000):
         one = {"t_s": [0], "pcc_w": [power_w], "limit_import_w": [limit_w]}
-        return plots.exceedances(one | {"limit_export_w": [3_000]}, TOLERANCE)
+        run = result(trace=one | {"limit_export_w": [3_000]}, events=[])
+        return plots.exceedances(run)
 
     assert spells(17_170) == []  # 1 % of 17 kW
-    assert spells(17_171) == [(0, 0, 171, "import")]
+    assert spells(17_171) == [(0, 0, 1, "import")]
     assert spells(-3_050) == []  # at least 50 W
-    assert spells(-3_051) == [(0, 0, 51, "export")]
+    assert spells(-3_051) == [(0, 0, 1, "export")]
     assert spells(None) == []
+
+
+def test_what_the_oracle_saw_between_two_samples_is_shown():
+    seen = {"t_s": 30.0123, "to_s": 30.0456, "kind": "excursion", "peak": 812.5}
+    run = result(
+        trace=trace() | {"pcc_w": [9_000] * 600},
+        events=[seen | {"text": "import above the limit"}, seen | {"text": "current above"}],
+    )
+    assert plots.exceedances(run) == [(30.0123, 30.0456, 812.5, "import")]
+    assert "import 812 W above the limit from 30.012 to 30.046 s" in html.page(run)
 
 
 def test_strip_shows_the_highest_stage_of_each_column():

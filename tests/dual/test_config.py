@@ -164,6 +164,9 @@ REFUSED = (
     (("timing", {"fallback_ms": 4001}), "timing.fallback_ms", "4001", "from 200 to 4000 ms"),
     (("timing", {"rotation_s": 9}), "timing.rotation_s", "9", "from 10 to 86400 s"),
     (("buses", []), "buses", "(a list of 0)", "a list of 1 to 8 objects"),
+    (("buses", [{"port": "p"}] * 9), "buses", "(a list of 9)", "a list of 1 to 8 objects"),
+    (("devices", [PCC_2] * 49), "devices", "(a list of 49)", "a list of 1 to 48 objects"),
+    (("devices.1.name", "x" * 25), "devices[1].name", '"' + "x" * 25 + '"', "1 to 24 characters"),
     (("buses.0.baud", 1199), "buses[0].baud", "1199", "from 1200 to 921600 Bd"),
     (("buses.0.baud", 921601), "buses[0].baud", "921601", "from 1200 to 921600 Bd"),
     (("head_end.unit", 0), "head_end.unit", "0", "an integer from 1 to 247"),
@@ -173,7 +176,6 @@ REFUSED = (
     (("devices.2.unit", 248), "devices[2].unit", "248", "an integer from 1 to 247"),
     (("devices.2.unit", 300), "devices[2].unit", "300", "an integer from 1 to 247"),
     (("devices.1.min_a", 5), "devices[1].min_a", "5", "from 6 to 500 A"),
-    (("devices.1.priority", 10), "devices[1].priority", "10", "from 0 to 9"),
     (("devices.2.base", 65536), "devices[2].base", "65536", "from 0 to 65535"),
     (("devices.4.pin", 64), "devices[4].pin", "64", "from 0 to 63"),
     # choices
@@ -296,6 +298,21 @@ REFUSED = (
         "true",
         "false, as site.worst_case_load_w is missing",
     ),
+    (
+        (
+            "site.worst_case_load_w",
+            43001,
+            "devices.1.fallback_a",
+            6,  # 1662 W of the 4999 W left
+            "devices.3.fallback_w",
+            338,
+            "devices.4.fallback_on",
+            True,
+        ),
+        "devices[4].fallback_on",
+        "true",
+        "at most 2999 W in fallback",
+    ),
     (("devices.2.fallback_w", 10001), "devices[2].fallback_w", "10001", "at most 10000 W"),
     (
         ("devices.2.fallback_w", 5000, "devices.3.fallback_w", -5001),
@@ -337,6 +354,11 @@ BAD_TEXT = (
     ("null", "(text)", "one JSON object"),
     ('"schema"', "(text)", "one JSON object"),
     ("hello", "line 1 column 1", "a value"),
+    ("1, 2", "line 1 column 2", "a comma or the closing bracket"),
+    ('{"schema": 1}, {}', "line 1 column 14", "a comma or the closing bracket"),
+    ('{"schema": 00}', "line 1 column 12", "00"),
+    ('{"schema": 09}', "line 1 column 12", "09"),
+    ('{"schema": -01}', "line 1 column 12", "-01"),
     ('{"schema": 1}}', "line 1 column 14", "a comma or the closing bracket"),
     ('{"schema": 1} {}', "line 1 column 15", "a comma or the closing bracket"),
     ('{\n  "schema": 1,\n  "site": }', "line 3 column 11", "a value"),
@@ -415,7 +437,7 @@ def test_defaults_are_filled_in():
     assert site["margin_permille"] == 20 and site["response_s"] == 10
     timing = loaded["timing"]
     assert timing["tick_ms"] == 100 and timing["hold_ms"] == 600
-    assert timing["fallback_ms"] == 2000 and timing["raise_delay_ms"] == 5000
+    assert timing["fallback_ms"] == 1500 and timing["raise_delay_ms"] == 5000
     assert timing["resume_delay_ms"] == 20000 and timing["rotation_s"] == 900
     assert loaded["buses"][1]["baud"] == 19200
     assert loaded["head_end"]["unit"] == 1 and loaded["head_end"]["baud"] == 19200
@@ -471,7 +493,7 @@ ACCEPTED = (
     ("site.demand_load_w", 48000),
     ("site.connected_load_w", 48000),
     ("timing", {"fallback_ms": 3800}),
-    ("timing", {"hold_ms": 1999}),
+    ("timing", {"hold_ms": 1499}),
     ("devices.0.poll_ms", 599),
     ("head_end.heartbeat_s", 30),
     ("devices.1.min_a", 32),
@@ -490,7 +512,21 @@ ACCEPTED = (
     ("devices.2.unit", 1, "devices.2.bus", 1),
     ("devices.2.unit", 247),
     ("devices.+", EV_2),
+    (
+        "site.worst_case_load_w",
+        43000,
+        "devices.1.fallback_a",
+        6,
+        "devices.3.fallback_w",
+        338,
+        "devices.4.fallback_on",
+        True,
+    ),
     ("site.name", "x" * 60),
+    ("site.name", "x"),
+    ("site.name", 'a b "c" \\ {[:,]} \xe9'),
+    ("devices.1.name", "x" * 24),
+    ("buses", [{"port": "p%d" % number} for number in range(8)]),
     ("site.demand_load_w", None),
 )
 

@@ -203,13 +203,15 @@ def test_without_firm_limits_silence_drops_every_dynamic_limit():
 
 def test_an_emergency_limit_outlives_silence_and_ends_with_its_duration():
     made = head_end()
-    assert made.set_emergency(5000, NONE, 3600, at(0)) == 0
+    assert made.set_emergency(5000, 60000, 3600, at(0)) == 0
     made.poll(at(60001))
-    assert not made.is_alive and made.emergency_import_w == 5000
+    assert not made.is_alive
+    assert made.emergency_import_w == 5000 and made.emergency_export_w == 60000
     made.poll(at(3599999))
-    assert made.emergency_import_w == 5000, "not yet"
+    assert made.emergency_import_w == 5000 and made.emergency_export_w == 60000, "not yet"
     made.poll(at(3600000))
-    assert made.emergency_import_w == NONE and made.emergency_left_ms == 0
+    assert made.emergency_import_w == NONE and made.emergency_export_w == NONE
+    assert made.emergency_left_ms == 0
 
 
 def test_an_emergency_limit_only_tightens():

@@ -76,6 +76,38 @@ def test_write_multiple_frame_and_its_echo():
     assert bench.reply(LIMIT_SET) == DONE
 
 
+def test_every_byte_of_a_register_is_written():
+    bench = Bench()
+    bench.master.set_register(0, 0x12345)  # the low 16 bits count
+    bench.master.set_register(1, -2)
+    bench.master.start_write(2, 0x4100, 2, 100, bench.clock.now_ms)
+    assert bench.port.sent[0][7:11] == b"\x23\x45\xff\xfe"
+    bench = Bench()
+    bench.master.start_write_single(5, 0x1234, 0x5678, 100, bench.clock.now_ms)
+    assert bench.port.sent[0][:6] == b"\x05\x06\x12\x34\x56\x78"
+
+
+def test_writes_time_out_like_reads():
+    bench = Bench()
+    bench.set_limit()  # 13 bytes are 14 ms
+    assert bench.poll(114) == BUSY
+    assert bench.poll(1) == FAILED
+    bench = Bench()
+    bench.master.start_write_single(5, 261, 160, 100, bench.clock.now_ms)
+    assert bench.poll(109) == BUSY
+    assert bench.poll(1) == FAILED
+
+
+def test_the_outcome_of_the_last_request_is_forgotten_by_the_next():
+    bench = Bench()
+    bench.ask()
+    bench.reply(REFUSED)
+    bench.master.release()
+    bench.poll(4)
+    bench.ask()
+    assert (bench.master.error, bench.master.exception_code) == (0, 0)
+
+
 def test_write_single_frame_and_its_echo():
     bench = Bench()
     assert bench.master.start_write_single(5, 261, 160, 100, bench.clock.now_ms) is True

@@ -198,6 +198,11 @@ def test_scale_factors_leave_room_for_twice_the_rating():
         assert abs(shown - most_w) <= 10**watts // 2
 
 
+def test_scale_factor_steps():
+    for largest, exponent in ((0, 0), (32767, 0), (32768, 1), (327679, 1), (327680, 2)):
+        assert registers.scale_factor(largest) == exponent
+
+
 def test_mean_voltage_is_of_the_conductors_the_site_has():
     for phases, mean_dv in ((1, 1200), (2, 1210), (3, 1220)):
         bench = Bench({"phases": phases, "voltage_v": 120, "service_a": 100})
@@ -288,14 +293,29 @@ def test_the_table_agrees_with_the_addresses():
     assert len(found) == len(registers.POINTS)
 
 
+def test_each_model_is_as_long_as_it_says():
+    lengths = {}
+    said = {}
+    for point in registers.POINTS:
+        model, name, _, source, _ = point
+        lengths[model] = lengths.get(model, 0) + registers.width(point)
+        if name == "ID":
+            assert source == model
+        if name == "L":
+            said[model] = source
+    assert lengths == {0: 2, 1: 68, 203: 107, 64900: 124, 65535: 2}
+    assert said == {1: 66, 203: 105, 64900: 122, 65535: 0}
+
+
 def test_every_telemetry_index_is_one_of_its_own_and_inside():
     seen = set()
     for name in dir(registers):
         if name.startswith("T_"):
             index = getattr(registers, name)
             assert 0 <= index < registers.TELEMETRY_SIZE
-            assert index not in seen
-            seen.add(index)
+            for k in range(3 if name.startswith("T_L1_") else 1):
+                assert index + k not in seen, name
+                seen.add(index + k)
     assert registers.T_RESOURCE_BASE + 2 * 16 == registers.TELEMETRY_SIZE
 
 

@@ -96,6 +96,7 @@ def check_meter(meter):
 def check_models(device):
     assert device.base_addr == 40_000
     assert [model.model_id for model in device.model_list] == [1, 203]  # it keeps those it knows
+    assert 64_900 in device.models
     common = device.models[1][0]
     assert common.points["Mn"].value == "Firmline"
     assert common.points["Md"].value == "Pico"

@@ -259,3 +259,35 @@ def test_heidelberg_unknown_registers_are_refused(fakes, heidelberg):
     assert fakes.ask(heidelberg, 4, 3, 2) == 2
     assert fakes.ask(heidelberg, 4, 18, 2) == 2
     assert fakes.ask(heidelberg, 3, 256, 2) == 2
+
+
+def test_heidelberg_new_failsafe_current_acts_while_the_master_is_lost(fakes, heidelberg):
+    held = Heidelberg(
+        fakes.world, fakes.plant, fakes.Element(), 5, fallback_a=6, holds_fallback=True
+    )
+    fakes.at(20)
+    assert offered(held) == 6
+    fakes.tell(held, 262, 100)
+    assert offered(held) == 10
+
+
+def test_heidelberg_energy_counters(fakes, heidelberg):
+    heidelberg.ev.energy_ws = 3600.0 * 70_000
+    assert fakes.ask(heidelberg, 4, 15, 4) == [1, 70_000 - 65_536, 1, 70_000 - 65_536]
+
+
+def test_terra_reads_end_exactly_at_its_last_register(fakes, terra):
+    assert len(fakes.ask(terra, 3, 0x4020, 2)) == 2
+    assert fakes.ask(terra, 3, 0x4020, 3) == 2
+
+
+def test_single_register_write_echoes_the_request(fakes, terra):
+    frame = rtu.write_single_request(5, 0x4106, 30)
+    assert terra.handle(frame, 0) == frame
+    assert fakes.ask(terra, 3, 0x4020, 1) == [30]
+
+
+def test_write_whose_count_and_bytes_disagree_is_refused(fakes, terra):
+    body = bytes.fromhex("0510 4100 0003 04 0000 3e80")
+    assert terra.handle(rtu.with_crc(body), 0) == rtu.exception_reply(5, 16, 3)
+    assert terra.ev.commands == [(0, 32)]

@@ -218,3 +218,17 @@ def test_a_frozen_meter_goes_on_answering(fakes, make_bus):
         bus.line.send(rtu.read_request(1, 4, 0x0C, 2), t_us)
     bus.world.run_until(30 * S_US)
     assert len(bus.got) == 3
+
+
+def test_truncated_keeps_half_by_default(make_bus):
+    got, _ = strike(make_bus, "truncated")
+    assert got == [(AT_US + 14_166 + 1_562, GOOD[:3])]
+
+
+def test_wire_and_value_faults_of_one_device_do_not_disturb_its_neighbour(make_bus):
+    bus = make_bus()
+    bus.attach(1, "one")
+    bus.attach(2, "two")
+    bus.line.add_fault(Fault("bad_crc", "one"))
+    assert not rtu.is_intact(bus.reply_to(0, 1)[0][1])
+    assert rtu.is_intact(bus.reply_to(10 * S_US, 2)[0][1])

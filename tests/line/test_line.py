@@ -4,7 +4,7 @@
 import pytest
 
 from hil.line import rtu
-from hil.line.line import Line
+from hil.line.line import Line, MasterLine
 from hil.world import World
 
 
@@ -166,3 +166,29 @@ def test_one_unit_is_attached_once(make_bus):
 def test_nonsense_baud_rate_is_refused():
     with pytest.raises(ValueError, match="positive values wanted"):
         Line(World(), 0)
+
+
+def test_an_empty_send_is_nothing(make_bus):
+    bus = make_bus()
+    bus.line.send(b"", 0)
+    bus.world.run_until(1_000)
+    assert bus.line.frames_down == 0
+
+
+def test_head_end_line_paces_both_ways_and_spoils_what_meets():
+    world, got, heard = World(), [], []
+    line = MasterLine(world, 19200, latency_us=100)
+    line.on_receive = lambda t_us, data: got.append((t_us, data))
+    line.on_arrive = lambda t_us, data: heard.append((t_us, data))
+    assert line.transmit(b"12345678", 0) == 4_166 + 100
+    assert line.transmit(b"1234", 0) == 4_166 + 2_083 + 100
+    world.run_until(10_000)
+    assert got == [(4_266, b"12345678"), (6_349, b"1234")]
+    line.send(b"1234", 10_000)
+    world.run_until(20_000)
+    assert heard == [(12_183, b"1234")]
+    line.send(b"1234", 20_000)
+    line.transmit(b"1234", 20_500)
+    world.run_until(30_000)
+    assert got[2][1] != b"1234" and heard[1][1] != b"1234"
+    assert line.collisions == 2

@@ -212,3 +212,16 @@ def test_two_runs_give_the_same_bytes(fakes):
         return replies
 
     assert run() == run()
+
+
+def test_sdm630_reads_80_registers_at_most_and_to_its_last(fakes):
+    meter = Sdm630(fakes.world, fakes.plant, 1)
+    fakes.at(1)
+    assert len(fakes.ask(meter, 4, 0, 76)) == 76
+    assert fakes.ask(meter, 4, 0, 80) == 2
+    assert len(fakes.ask(meter, 4, 0x4A, 2)) == 2
+
+
+def test_an_update_time_of_zero_is_refused(fakes):
+    with pytest.raises(ValueError, match="update_us 0: positive wanted"):
+        Sdm630(fakes.world, fakes.plant, 1, update_ms=0)

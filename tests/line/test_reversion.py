@@ -346,3 +346,39 @@ def test_124_refusals(fakes, battery124):
     assert fakes.tell(battery124, start + 12, 10_001) == 3
     assert fakes.tell(battery124, start + 5, 4) == 3
     assert fakes.tell(battery124, start + 2, 100) == 2
+
+
+def test_large_plants_scale_their_watts_by_ten(fakes):
+    pv = SunSpecPv704(fakes.world, fakes.plant, fakes.Element(), 1, 60_000)
+    pv.element.power_w = -45_678.0
+    assert fakes.ask(pv, 3, pv.start[701] + 10, 1) == [4_568]
+    assert fakes.ask(pv, 3, pv.start[701] + 116, 1) == [1]
+    assert fakes.ask(pv, 3, pv.start[702] + 2, 1) == [6_000]
+    assert fakes.tell(pv, pv.start[704] + 14, 1, 5_000) == 0
+    assert in_force(pv) == 30_000
+
+
+def test_103_inverter_points_of_a_known_state(fakes, pv123):
+    pv123.element.power_w = -2300.0
+    start = pv123.start[103]
+    assert fakes.ask(pv123, 3, start + 2, 1) == [1000]  # 10.00 A
+    assert fakes.ask(pv123, 3, start + 6, 1) == [0x10000 - 2]
+    assert fakes.ask(pv123, 3, start + 10, 1) == [2300]  # 230.0 V
+    assert fakes.ask(pv123, 3, start + 16, 2) == [5000, 0x10000 - 2]  # 50.00 Hz
+    assert fakes.ask(pv123, 3, start + 38, 1) == [4]  # running
+    assert fakes.ask(pv123, 3, pv123.start[120] + 3, 2) == [8000, 0]
+
+
+@pytest.mark.parametrize(
+    "power_w, soc, state",
+    ((100.0, 0.5, 4), (-100.0, 0.5, 3), (0.0, 0.5, 6), (0.0, 1.0, 5), (0.0, 0.0, 2)),
+)
+def test_124_charge_state(fakes, battery124, power_w, soc, state):
+    battery124.element.power_w, battery124.element.soc = power_w, soc
+    assert fakes.ask(battery124, 3, battery124.start[124] + 11, 1) == [state]
+
+
+def test_batteries_show_their_ratings(fakes, battery124, battery704):
+    assert fakes.ask(battery124, 3, battery124.start[124] + 2, 1) == [5000]
+    assert fakes.ask(battery124, 3, battery124.start[120] + 23, 4) == [5000, 0, 4000, 0]
+    assert fakes.ask(battery704, 3, battery704.start[702] + 10, 2) == [5000, 4000]

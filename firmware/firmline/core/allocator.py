@@ -47,6 +47,10 @@ class Allocator:
         self._resources = resources
         self._ledger = Ledger(site, resources)
         self._weight = watts_array(AXES)
+        self._high_seen_w = array("i", [-1] * AXES)
+        self._low_seen_w = array("i", [1] * AXES)
+        self._high_margin_w = watts_array(AXES)
+        self._low_margin_w = watts_array(AXES)
         self._grant_w = watts_array(count)
         self._lowest_grant_w = watts_array(count)  # while the gate waits
         self._order = bytearray(range(count))  # queue for admission; the served go to the back
@@ -66,6 +70,7 @@ class Allocator:
 
     def propose(self, snapshot, limits, balance, now_ms):
         """Fill `resources.proposal_w` from the newest balance and the limits in force."""
+        self._set_margins(limits)
         if len(self._loads):
             self._propose_loads(limits, balance, now_ms)
         if len(self._batteries):
@@ -73,8 +78,18 @@ class Allocator:
         if len(self._pvs):
             self._propose_generation(limits, balance, now_ms)
 
+    def _set_margins(self, limits):
+        """The share of each limit that is kept free; worked out anew when a limit has moved."""
+        for axis in range(self._axes):
+            if limits.high_w[axis] != self._high_seen_w[axis]:
+                self._high_seen_w[axis] = limits.high_w[axis]
+                self._high_margin_w[axis] = self._margin_w(limits.high_w[axis])
+            if limits.low_w[axis] != self._low_seen_w[axis]:
+                self._low_seen_w[axis] = limits.low_w[axis]
+                self._low_margin_w[axis] = self._margin_w(-limits.low_w[axis])
+
     def _margin_w(self, limit_w):
-        return max(_MIN_MARGIN_W, mul_div(abs(limit_w), self._site.margin_permille, 1000))
+        return max(_MIN_MARGIN_W, mul_div(limit_w, self._site.margin_permille, 1000))
 
     # Loads
 
@@ -92,7 +107,7 @@ class Allocator:
         resources = self._resources
         for axis in range(self._axes):
             limit_w = limits.high_w[axis]
-            self._ledger.left_w[axis] = limit_w - self._margin_w(limit_w) - balance.import_w[axis]
+            self._ledger.left_w[axis] = limit_w - self._high_margin_w[axis] - balance.import_w[axis]
         for index in self._pvs:
             self._ledger.take(
                 index, highest_w(resources.command_w[index], resources.power_w[index])
@@ -106,7 +121,7 @@ class Allocator:
             self._ledger.take(index, max(resources.command_w[index], 0))
         is_over = False
         for axis in range(self._axes):
-            if self._ledger.left_w[axis] < -(self._margin_w(limits.high_w[axis]) >> 1):
+            if self._ledger.left_w[axis] < -(self._high_margin_w[axis] >> 1):
                 is_over = True
         for index in self._loads:
             self._ledger.take(index, -max(resources.command_w[index], 0))
@@ -289,11 +304,11 @@ class Allocator:
         for axis in range(self._axes):
             if sign > 0:
                 limit_w = limits.high_w[axis]
-                left_w = limit_w - balance.import_w[axis]
+                left_w = limit_w - balance.import_w[axis] - self._high_margin_w[axis]
             else:
                 limit_w = limits.low_w[axis]
-                left_w = balance.export_w[axis] - limit_w
-            self._ledger.left_w[axis] = left_w - self._margin_w(limit_w)
+                left_w = balance.export_w[axis] - limit_w - self._low_margin_w[axis]
+            self._ledger.left_w[axis] = left_w
         for index in range(resources.count):
             if index != battery:
                 self._ledger.take(index, sign * self._draw_w(index, sign, balance))
@@ -316,7 +331,7 @@ class Allocator:
         """One cap for all PV, in permille of rating: the largest that cannot break the limit."""
         resources = self._resources
         limit_w = limits.low_w[0]
-        allowed_w = balance.export_w[0] - limit_w - self._margin_w(limit_w)
+        allowed_w = balance.export_w[0] - limit_w - self._low_margin_w[0]
         rated_w = 0
         is_flying = False
         for index in range(resources.count):

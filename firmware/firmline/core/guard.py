@@ -47,10 +47,9 @@ class Guard:
             self._check_range()
             if mode == HOLD:
                 self._hold()
-            self._spend(1, limits.high_w, balance.import_w, BUDGET_IMPORT)
-            self._spend(-1, limits.low_w, balance.export_w, BUDGET_EXPORT)
             if stage_import >= TO_MINIMUM or stage_export >= TO_MINIMUM:
                 self._apply_stages(stage_import, stage_export)
+            self._keep_inside(limits, balance)
         elif mode == START or mode == FALLBACK:
             self._fall_back(limits)
         else:
@@ -85,25 +84,50 @@ class Guard:
                 self._new_w[index] = before_w
                 self.reasons |= HELD
 
-    def _spend(self, sign, limit_w, uncontrolled_w, reason):
-        """G3 in one direction; `sign` -1 mirrors every power, so that one rule serves both."""
-        ledger = self._ledger
-        resources = self._resources
+    def _keep_inside(self, limits, balance):
+        """G3. A cut in one direction may take relief from a conductor in the other: then both are
+        looked at again, and if they chase each other, export is settled without any relief."""
+        self._spend(1, limits.high_w, balance.import_w, True)
+        if self._spend(-1, limits.low_w, balance.export_w, True):
+            if self._spend(1, limits.high_w, balance.import_w, True):
+                self._spend(-1, limits.low_w, balance.export_w, False)
+                self._spend(1, limits.high_w, balance.import_w, True)
+
+    def _spend(self, sign, limit_w, uncontrolled_w, has_relief):
+        """One direction; `sign` -1 mirrors every power, so that one rule serves both. True if
+        something had to be cut."""
         for axis in range(self._axes):
-            ledger.left_w[axis] = sign * (limit_w[axis] - uncontrolled_w[axis])
+            self._ledger.left_w[axis] = sign * (limit_w[axis] - uncontrolled_w[axis])
+        self._book_given(sign, has_relief)
+        is_cut = self._cut(sign)
+        if is_cut:
+            self.reasons |= BUDGET_IMPORT if sign > 0 else BUDGET_EXPORT
+        return is_cut
+
+    def _book_given(self, sign, has_relief):
+        """Protected loads, and those who give relief: only as far as they are seen to, now."""
+        resources = self._resources
         for index in range(resources.count):
-            if sign * self._new_w[index] <= 0:
-                # gives relief: counted only as far as it is seen to give it now
+            wanted_w = sign * self._new_w[index]
+            if wanted_w > 0:
+                if resources.is_protected[index]:
+                    self._ledger.take(index, wanted_w)
+            elif has_relief:
                 relief_w = min(sign * resources.power_w[index], 0)
-                ledger.take(index, max(sign * self._new_w[index], relief_w))
+                self._ledger.take(index, max(wanted_w, relief_w))
+
+    def _cut(self, sign):
+        resources = self._resources
+        is_cut = False
         for index in range(resources.count):
-            if sign * self._new_w[index] > 0:
-                wanted_w = sign * self._new_w[index]
-                if wanted_w > ledger.room_w(index) and not resources.is_protected[index]:
-                    wanted_w = self._fit(index, ledger.room_w(index))
+            wanted_w = sign * self._new_w[index]
+            if wanted_w > 0 and not resources.is_protected[index]:
+                if wanted_w > self._ledger.room_w(index):
+                    wanted_w = self._fit(index, self._ledger.room_w(index))
                     self._new_w[index] = sign * wanted_w
-                    self.reasons |= reason
-                ledger.take(index, wanted_w)
+                    is_cut = True
+                self._ledger.take(index, wanted_w)
+        return is_cut
 
     def _fit(self, index, room_w):
         """The largest valid magnitude inside `room_w`: 0 below the minimum of the device."""

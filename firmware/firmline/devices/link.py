@@ -73,9 +73,11 @@ class DeviceLink(Measured):
         self._kind = _ASK_BLOCK
         self._index = 0
         self._begun_ms = 0
+        self._is_answering = False
         self._paused_ms = 0
         self._pause_ms = 0
         self._setup_ms = 0
+        self.wake = bytearray(1)  # the bus puts its own here
         self._start_command()
 
     def _keep_options(self, table, options):
@@ -136,6 +138,7 @@ class DeviceLink(Measured):
                 return
         self._is_tighter = is_tighter or (self._is_pending and self._is_tighter)
         self._is_pending = True
+        self.wake[0] = 1
 
     def settled(self):
         """The device has acknowledged the present command."""
@@ -151,15 +154,20 @@ class DeviceLink(Measured):
         if stage == _START:
             self._restart(now_ms)
             return self.job(now_ms)
-        if self._pause_ms and elapsed_ms(now_ms, self._paused_ms) < self._pause_ms:
+        if self._pause_left_ms(now_ms):
             return NO_JOB
         if stage == _SETUP:
             self._kind = _WRITE_SETUP
         else:
             self._kind = _ASK_MODEL if stage == _WALK else _ASK_IDENTITY
-        if self._pause_ms == 0 and self._is_pending and self._is_tighter:
-            return WRITE_TIGHTER  # it answers: what stands before the command is as urgent
+        if self._is_answering and self._is_pending and self._is_tighter:
+            return WRITE_TIGHTER  # what stands before the command is as urgent
         return SETUP if stage == _SETUP else READ
+
+    def _pause_left_ms(self, now_ms):
+        if self._is_answering:
+            return 0
+        return remaining_ms(now_ms, self._paused_ms, self._pause_ms)
 
     def _ready_job(self, now_ms):
         if self._is_pending:
@@ -188,7 +196,7 @@ class DeviceLink(Measured):
     def wait_ms(self, now_ms):
         """Milliseconds until a job is due, 0 when one is."""
         if self._stage != _READY:
-            return remaining_ms(now_ms, self._paused_ms, self._pause_ms)
+            return self._pause_left_ms(now_ms)
         if self._is_pending:
             return 0
         wait = NEVER_MS
@@ -203,6 +211,8 @@ class DeviceLink(Measured):
         return wait
 
     def _block_wait_ms(self, k, now_ms):
+        if self._chain.is_absent(self._blocks[k][0]):
+            return NEVER_MS
         return remaining_ms(now_ms, self._polled_ms[k], self._blocks[k][4])
 
     def begin(self, master, now_ms):
@@ -279,7 +289,7 @@ class DeviceLink(Measured):
             return
         self.last_ok_ms = now_ms
         self.failures_in_row = 0
-        self._pause_ms = 0
+        self._is_answering = True
         kind = self._kind
         if kind == _ASK_BLOCK:
             self._finish_block(master, now_ms)
@@ -295,13 +305,15 @@ class DeviceLink(Measured):
     def _count_failure(self, now_ms):
         self.failures = (self.failures + 1) & _COUNT_MASK
         self.failures_in_row += 1
-        if self.failures_in_row >= _LOST_AFTER or self._pause_ms:
-            self._lose(now_ms)  # while probing a lost device one failure is enough
+        is_probe = self._pause_ms > 0 and not self._is_answering
+        if self.failures_in_row >= _LOST_AFTER or is_probe:
+            self._lose(now_ms)
 
     def _lose(self, now_ms):
         """Not answering, or not what the table expects: start over after a pause."""
         self.failures_in_row = 0
         self.is_online = False
+        self._is_answering = False
         self._is_acked = False
         self._command_step = 0
         if self._has_command:  # what it does now is unknown: the command is urgent again
@@ -344,6 +356,7 @@ class DeviceLink(Measured):
         else:
             self._stage = _READY
             self._setup_ms = now_ms
+            self._pause_ms = 0
             self.is_online = True
 
     def _finish_header(self, master, now_ms):

@@ -90,6 +90,11 @@ class BoardHardware:
     def ticks_us(self):
         return time.ticks_us() & TICKS_MASK
 
+    def make_safe(self):
+        """Every output floats to its idle level, whatever the configuration says of it."""
+        for pin in self._board.OUTPUT_PINS:
+            machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
+
     def feed_watchdog(self):
         if self._watchdog is not None:
             self._watchdog.feed()

@@ -30,19 +30,19 @@ def _open_desktop(arguments):
     config_path = None
     is_lockstep = False
     ports = {}
-    for position in range(len(arguments)):
+    position = 0
+    while position < len(arguments):
         argument = arguments[position]
         if argument == "--lockstep":
             is_lockstep = True
         elif argument == "--port":
-            continue
-        elif position and arguments[position - 1] == "--port" and "=" in argument:
-            name, path = argument.split("=", 1)
-            ports[name] = path
+            position += 1
+            _add_port(ports, arguments[position] if position < len(arguments) else "")
         elif config_path is None and not argument.startswith("-"):
             config_path = argument
         else:
             _refuse("not understood: " + argument)
+        position += 1
     if config_path is None:
         _refuse("no configuration file given")
     if is_lockstep:
@@ -52,6 +52,13 @@ def _open_desktop(arguments):
     from firmline.hal import unix
 
     return unix.Hardware(config_path, ports)
+
+
+def _add_port(ports, argument):
+    name, _, path = argument.partition("=")
+    if not name or not path or name in ports:
+        _refuse("--port %s: wanted NAME=DEVICE, each name once" % argument)
+    ports[name] = path
 
 
 def _refuse(reason):

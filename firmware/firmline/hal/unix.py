@@ -2,7 +2,11 @@
 """Desktop port: serial devices and pseudo-terminals under MicroPython's unix port.
 
 The edge where OSError is caught: a port whose device has vanished goes silent and counts, and
-the freshness rules of the core do the rest. Hazard H-07.
+the freshness rules of the core do the rest. It must never block: not on a read that wants more
+than has come, not on a peer that does not read. Hazard H-07.
+
+What it writes to stdout is for whoever started it (the wall-clock bench reads it): one line
+`firmline: running` and one for each change of an output, `firmline: output 5 on`.
 """
 
 import select
@@ -10,11 +14,13 @@ import sys
 import termios
 import time
 
-from firmline.core.units import TICKS_MASK
+from firmline.core.units import TICKS_MASK, const
 
-_BUFFER_SIZE = 512
-# termios speed codes of Linux; the interpreter knows only some by name
-_SPEEDS = {
+_BUFFER_SIZE = const(512)
+_CONFIG_CHARS = const(20000)  # more than the validator takes
+# Linux codes its speeds; the interpreter knows only some of them by name. Elsewhere they are
+# plain numbers.
+_LINUX_SPEEDS = {
     1200: 9,
     2400: 11,
     4800: 12,
@@ -27,48 +33,82 @@ _SPEEDS = {
     460800: 0o10004,
     921600: 0o10007,
 }
+# c_cflag, Linux and BSD: 8 data bits, receiver on, no modem lines; no parity, one stop bit
+_CFLAG = {"linux": 0o4260, "darwin": 0x8B00}
+_REASONS = {2: "does not exist", 13: "may not be opened (permission)", 25: "is not a serial port"}
+
+
+def speed_code(baud, platform):
+    """What termios wants for `baud`; OSError when it has no such speed."""
+    if platform != "linux":
+        return baud
+    if baud not in _LINUX_SPEEDS:
+        raise OSError("baud %d: accepted are %s" % (baud, sorted(_LINUX_SPEEDS)))
+    return _LINUX_SPEEDS[baud]
+
+
+def _make_raw(descriptor, baud):
+    """8N1, no translation, no flow control, and a read that returns at once: the interpreter
+    reads on until the buffer is full, so a read that waits for a byte would stop the controller.
+    """
+    code = speed_code(baud, sys.platform)
+    termios.setraw(descriptor)
+    settings = termios.tcgetattr(descriptor)
+    settings[0] = settings[1] = 0
+    settings[2] = _CFLAG.get(sys.platform, settings[2])
+    settings[4] = settings[5] = code
+    characters = settings[6]
+    for index in range(len(characters)):
+        if isinstance(characters[index], int):  # only VMIN and VTIME are numbers
+            characters[index] = 0
+    termios.tcsetattr(descriptor, termios.TCSANOW, settings)
 
 
 class SerialPort:
-    """A raw 8N1 tty. Raises OSError if it cannot be opened; never afterwards."""
+    """A raw 8N1 tty. Raises OSError if it cannot be opened; never afterwards.
+
+    errors: writes that failed or found no room, reads that failed, and the loss of the device,
+    which is for good: a path that comes back may be another device.
+    """
 
     def __init__(self, path, baud):
-        if baud not in _SPEEDS:
-            raise OSError("%s: baud %d: accepted are %s" % (path, baud, sorted(_SPEEDS)))
         self._file = open(path, "r+b", buffering=0)
-        descriptor = self._file.fileno()
-        termios.setraw(descriptor)
-        settings = termios.tcgetattr(descriptor)
-        settings[4] = settings[5] = _SPEEDS[baud]
-        termios.tcsetattr(descriptor, termios.TCSANOW, settings)
+        _make_raw(self._file.fileno(), baud)
         self._poll = select.poll()
-        self._poll.register(self._file, select.POLLIN)
+        self._poll.register(self._file, select.POLLIN | select.POLLOUT)
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._count = 0
+        self.is_gone = False
         self.errors = 0
 
     def write(self, buffer, count):
+        if not self._events() & select.POLLOUT:
+            self.errors += 1
+            return
         try:
             self._file.write(memoryview(buffer)[:count])
         except OSError:
             self.errors += 1
 
     def any(self):
-        try:
-            while self._count < _BUFFER_SIZE and self._is_readable():
-                got = self._file.readinto(self._view[self._count :])
-                if not got:
-                    break
-                self._count += got
-        except OSError:
-            self.errors += 1
+        if self._count < _BUFFER_SIZE and self._events() & select.POLLIN:
+            try:
+                self._count += self._file.readinto(self._view[self._count :]) or 0
+            except OSError:
+                self.errors += 1
         return self._count
 
-    def _is_readable(self):
-        for _, event in self._poll.ipoll(0):
-            return bool(event & select.POLLIN)
-        return False
+    def _events(self):
+        """What the device is ready for; nothing once it has vanished."""
+        if self.is_gone:
+            return 0
+        for _, events in self._poll.ipoll(0):
+            if events & (select.POLLHUP | select.POLLERR):
+                self.is_gone = True
+                self.errors += 1
+            return events
+        return 0
 
     def readinto(self, buffer, count):
         count = min(count, self._count)
@@ -85,14 +125,19 @@ class SerialPort:
 class Output:
     """A pin that only exists as a record: `level` is what a board would drive."""
 
-    def __init__(self, active_low):
+    def __init__(self, pin, active_low, report):
+        self._pin = pin
         self._active_low = active_low
+        self._report = report
         self.level = active_low
         self.is_on = False
 
     def set(self, on):
+        if bool(on) == self.is_on:
+            return
         self.is_on = bool(on)
         self.level = self.is_on != self._active_low
+        self._report("output %d %s" % (self._pin, "on" if self.is_on else "off"))
 
     def readback(self):
         return self.is_on
@@ -107,19 +152,31 @@ class Hardware:
     def __init__(self, config_path, ports):
         self._config_path = config_path
         self._ports = ports
+        self._used = {}
         self.outputs = {}
+        self.errors = 0
 
     def read_config(self):
-        with open(self._config_path) as file:
-            return file.read()
+        try:
+            with open(self._config_path) as file:
+                return file.read(_CONFIG_CHARS)
+        except (OSError, UnicodeError) as error:
+            raise OSError("%s: cannot be read: %s" % (self._config_path, _reason(error)))
 
     def open_port(self, name, baud):
         if name not in self._ports:
             raise OSError("port %s is not given: use --port %s=/dev/..." % (name, name))
-        return SerialPort(self._ports[name], baud)
+        path = self._ports[name]
+        if path in self._used:
+            raise OSError("port %s: %s is port %s already" % (name, path, self._used[path]))
+        self._used[path] = name
+        try:
+            return SerialPort(path, baud)
+        except OSError as error:
+            raise OSError("port %s: %s: %s" % (name, path, _reason(error)))
 
     def open_output(self, pin, active_low):
-        self.outputs[pin] = Output(active_low)
+        self.outputs[pin] = Output(pin, active_low, self._report)
         return self.outputs[pin]
 
     def ticks_ms(self):
@@ -128,13 +185,35 @@ class Hardware:
     def ticks_us(self):
         return time.ticks_us() & TICKS_MASK
 
+    def make_safe(self):
+        for output in self.outputs.values():
+            output.set(False)
+
     def feed_watchdog(self):
         pass  # the desktop has none; the bench judges silence on the wire
 
     def record_cause(self, text):
         sys.stderr.write("firmline: %s\n" % text)
 
+    def _report(self, text):
+        """A closed stdout must not stop the controller."""
+        try:
+            sys.stdout.write("firmline: %s\n" % text)
+        except OSError:
+            self.errors += 1
+
     def run(self, controller):
-        while True:
-            controller.poll(self.ticks_ms())
-            time.sleep_ms(1)
+        self._report("running")
+        try:
+            while True:
+                controller.poll(self.ticks_ms())
+                time.sleep_ms(1)
+        except KeyboardInterrupt:
+            controller.fail()
+            self.record_cause("stopped: Ctrl-C")
+
+
+def _reason(error):
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    return _REASONS.get(error.errno, str(error))

@@ -177,7 +177,6 @@ class RtuMaster:
         self._silent_limit_ms = limit
         self._frame_limit_ms = limit + (self._need * 10000 + self._baud - 1) // self._baud
         self._have = 0
-        self._crc = 0xFFFF
         self.error = NONE
         self.exception_code = 0
         self.bytes_sent = (self.bytes_sent + n) & _COUNT_MASK

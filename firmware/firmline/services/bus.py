@@ -4,10 +4,11 @@
 Order: tightening commands; the PCC meter whenever it is due, so that it owns at least every
 second slot; then looser commands, refreshes, setup and reads, each kind in turn. Because dead
 devices must not hide the meter, it also goes first after a failed transaction and after three
-tightening commands in a row. Never blocks, allocates or raises. Called by the controller.
+tightening commands in a row. While nothing is due the links are not even asked; they wake the
+bus when they get a command. Never blocks, allocates or raises. Called by the controller.
 """
 
-from firmline.core.units import NEVER_MS, const
+from firmline.core.units import HALF_RING_MS, const, elapsed_ms, remaining_ms
 from firmline.devices.link import NO_JOB, WRITE_TIGHTER
 from firmline.modbus.rtu import DONE, FAILED, IDLE
 
@@ -28,6 +29,11 @@ class Bus:
         self._slots_without_meter = 0
         self._has_failed = False
         self._best_priority = NO_JOB
+        self._rest_ms = 0  # nothing is due for so long ...
+        self._rested_ms = 0  # ... from here
+        self._wake = bytearray(1)
+        for link in links:
+            link.wake = self._wake
 
     def poll(self, now_ms):
         """Advance the line. Call every 1..2 ms, or when bytes arrive or wait_ms has passed."""
@@ -36,15 +42,16 @@ class Bus:
             self._finish(state, now_ms)
             state = self.master.poll(now_ms)
         if state == IDLE:
-            self._start(now_ms)
+            if self._wake[0] or elapsed_ms(now_ms, self._rested_ms) >= self._rest_ms:
+                self._start(now_ms)
 
     def wait_ms(self, now_ms):
         """Milliseconds until `poll` is needed if no byte arrives: at least 1."""
         if not self.master.is_idle():
             return self.master.wait_ms(now_ms)
-        wait = NEVER_MS
-        for k in range(len(self.links)):
-            wait = min(wait, self.links[k].wait_ms(now_ms))
+        if self._wake[0]:
+            return 1
+        wait = remaining_ms(now_ms, self._rested_ms, self._rest_ms)
         return wait if wait > 1 else 1
 
     def _finish(self, state, now_ms):
@@ -58,9 +65,12 @@ class Bus:
         self.master.release()
 
     def _start(self, now_ms):
+        self._wake[0] = 0
         chosen = self._choose(now_ms)
         if chosen < 0:
+            self._rest(now_ms)
             return
+        self._rest_ms = 0
         if chosen == self.meter_index:
             self._slots_without_meter = 0
         else:
@@ -68,6 +78,13 @@ class Bus:
             self._last = chosen
         self._active = chosen
         self.links[chosen].begin(self.master, now_ms)
+
+    def _rest(self, now_ms):
+        rest = HALF_RING_MS
+        for k in range(len(self.links)):
+            rest = min(rest, self.links[k].wait_ms(now_ms))
+        self._rest_ms = rest
+        self._rested_ms = now_ms
 
     def _choose(self, now_ms):
         """Index of the link that gets the line now, -1 when nothing is due."""

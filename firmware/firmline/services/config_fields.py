@@ -52,7 +52,7 @@ SITE = (
 TIMING = (
     ("tick_ms", INT, 10, 1000, 100, "ms"),
     ("hold_ms", INT, 100, 3000, 600, "ms"),
-    ("fallback_ms", INT, 200, MAX_FALLBACK_MS, 2000, "ms"),
+    ("fallback_ms", INT, 200, MAX_FALLBACK_MS, 1500, "ms"),
     ("raise_delay_ms", INT, 0, 600000, 5000, "ms"),
     ("resume_delay_ms", INT, 0, 600000, 20000, "ms"),
     ("rotation_s", INT, 10, 86400, 900, "s"),
@@ -90,7 +90,6 @@ _EVSE = (
     ("fallback_a", INT, 0, 500, 0, "A"),
     ("watchdog_s", INT, 1, 3600, 10, "s"),
     ("settle_ms", INT, 0, 60000, 5000, "ms"),
-    ("priority", INT, 0, 9, 5, ""),
 )
 _PV = (
     ("rated_w", INT, 1, MAX_W, ..., "W"),

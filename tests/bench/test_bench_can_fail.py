@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""A bench that cannot fail proves nothing: three planted defects, each must end in FAIL."""
+
+import runs
+from firmline.app import Controller
+from firmline.core.freshness import LOST, Freshness
+from firmline.core.guard import Guard
+
+UNTIL_CUT_S = 3660.0  # export, grants, silence, load step and the cut cable have been by then
+
+
+def failed(result):
+    return {check["id"] for check in result.checks if check["verdict"] == "FAIL"}
+
+
+def test_demo_scenario_passes_as_it_is():
+    _, result = runs.run("evening", duration_s=UNTIL_CUT_S)
+
+    assert result.verdict == "PASS"
+
+
+def test_bypassed_guard_fails(monkeypatch):
+    def wave_through(self, mode, limits, balance, stage_import, stage_export):
+        for index in range(self._resources.count):
+            self._resources.command_w[index] = self._resources.proposal_w[index]
+
+    monkeypatch.setattr(Guard, "dispose", wave_through)
+    _, result = runs.run("evening", duration_s=UNTIL_CUT_S)
+
+    assert result.verdict == "FAIL"
+    assert "TC-M18-08" in failed(result)  # the loads never fell back
+
+
+def test_fallback_timer_that_never_fires_fails(monkeypatch):
+    def never_lost(self, now_ms):
+        if self.state == LOST and self.marked_ms:
+            self.state = 0
+        return self.state
+
+    monkeypatch.setattr(Freshness, "update", never_lost)
+    _, result = runs.run("evening", duration_s=UNTIL_CUT_S)
+
+    assert result.verdict == "FAIL"
+    assert "TC-M18-08" in failed(result)
+
+
+def test_flipped_sign_of_export_fails(monkeypatch):
+    take_sample = Controller._take_sample
+
+    def take_flipped(self):
+        take_sample(self)
+        for axis in range(self.site.axes):
+            self.snapshot.axis_w[axis] = abs(self.snapshot.axis_w[axis])
+
+    monkeypatch.setattr(Controller, "_take_sample", take_flipped)
+    _, result = runs.run("evening", duration_s=UNTIL_CUT_S)
+
+    assert result.verdict == "FAIL"
+    assert "TC-M14-01" in failed(result)  # exports without an end

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: MIT
+"""devices.link: command priorities, refresh, loss and return, on a Terra AC (one frame each)."""
+
+from modbus_fakes import Clock, ScriptedMaster
+
+from firmline.devices.catalog import TYPES
+from firmline.devices.link import DeviceLink
+
+DONE, FAILED = 2, 3
+NO_JOB, READ, SETUP, REFRESH, WRITE_LOOSER, WRITE_TIGHTER = 0, 1, 2, 3, 4, 5
+
+IDENTITY, TIMEOUT, LIMIT, BLOCK = 0x4006, 0x4106, 0x4100, 0x400C
+REPLIES = {IDENTITY: (0, 32000), BLOCK: (0, 0x8400) + (0,) * 16}
+
+
+class Bench:
+    """A Terra AC on one phase of 230 V: 1 A is 230 W."""
+
+    def __init__(self, **options):
+        self.clock = Clock()
+        self.master = ScriptedMaster()
+        options["phases"] = 1
+        self.link = DeviceLink(TYPES["abb_terra_ac"], 7, options)
+
+    def job(self):
+        return self.link.job(self.clock.now_ms)
+
+    def begin(self):
+        assert self.job() != NO_JOB
+        self.link.begin(self.master, self.clock.now_ms)
+        return self.master.requests[-1][2]
+
+    def finish(self, state=DONE, after_ms=20):
+        address = self.master.requests[-1][2]
+        self.master.reply(REPLIES.get(address))
+        self.link.finish(self.master, state, self.clock.after(after_ms))
+
+    def turn(self, state=DONE):
+        """Address of the transaction that was due."""
+        address = self.begin()
+        self.finish(state)
+        return address
+
+    def run(self, state=DONE):
+        """Addresses of everything that is due now."""
+        addresses = []
+        while self.job() != NO_JOB:
+            addresses.append(self.turn(state))
+        return addresses
+
+    def command(self, amps, is_tighter=False):
+        self.link.set_command(amps * 230, is_tighter, self.clock.now_ms)
+
+    def last_limit_ma(self):
+        frames = [request[3] for request in self.master.requests if request[2] == LIMIT]
+        return frames[-1][0] * 65536 + frames[-1][1]
+
+
+def ready(**options):
+    bench = Bench(**options)
+    bench.run()
+    return bench
+
+
+def test_command_is_pending_until_acknowledged():
+    bench = ready()
+    assert not bench.link.settled()
+    bench.command(10)
+    assert not bench.link.settled()
+    bench.begin()
+    assert not bench.link.settled()
+    bench.finish()
+    assert bench.link.settled()
+    assert bench.link.acked_w == 2300
+    assert bench.link.acked_ms == bench.clock.now_ms
+
+
+def test_priority_follows_the_callers_word():
+    bench = ready()
+    bench.command(10, is_tighter=False)
+    assert bench.job() == WRITE_LOOSER
+    bench.turn()
+    bench.command(8, is_tighter=True)
+    assert bench.job() == WRITE_TIGHTER
+
+
+def test_the_same_command_again_sends_nothing():
+    bench = ready()
+    bench.command(10)
+    bench.turn()
+    for _ in range(50):
+        bench.command(10, is_tighter=True)
+        assert bench.job() == NO_JOB
+        bench.clock.after(1)
+
+
+def test_a_change_below_the_resolution_of_the_device_sends_nothing():
+    bench = Bench()
+    bench.link = DeviceLink(TYPES["heidelberg_energy_control"], 7, {"phases": 1})
+    REPLIES[4] = (0x107,)
+    REPLIES[5] = (7,) + (0,) * 9
+    bench.run()
+    bench.link.set_command(2300, False, bench.clock.now_ms)
+    bench.run()
+    sent = len(bench.master.requests)
+    bench.link.set_command(2310, False, bench.clock.now_ms)  # still 10.0 A
+    assert bench.job() == NO_JOB
+    assert bench.link.settled()
+    assert bench.link.acked_w == 2310
+    bench.link.set_command(2330, False, bench.clock.now_ms)
+    bench.run()
+    assert len(bench.master.requests) == sent + 1
+
+
+def test_urgency_stays_while_a_tightening_command_was_not_sent():
+    bench = ready()
+    bench.command(16)
+    bench.turn()
+    bench.command(6, is_tighter=True)
+    bench.command(8, is_tighter=False)
+    assert bench.job() == WRITE_TIGHTER
+    bench.turn()
+    assert bench.last_limit_ma() == 8000
+    bench.command(9, is_tighter=False)
+    assert bench.job() == WRITE_LOOSER
+
+
+def test_command_that_changes_in_flight_is_sent_again():
+    bench = ready()
+    bench.command(16)
+    bench.begin()
+    bench.command(6, is_tighter=True)
+    bench.finish()
+    assert bench.link.acked_w == 16 * 230
+    assert not bench.link.settled()
+    assert bench.job() == WRITE_TIGHTER
+    bench.turn()
+    assert bench.last_limit_ma() == 6000
+    assert bench.link.settled()
+
+
+def test_return_to_the_acknowledged_value_is_sent_when_a_reply_was_lost():
+    # The device may have obeyed a write whose acknowledgement got lost.
+    bench = ready()
+    bench.command(6)
+    bench.turn()
+    bench.command(16)
+    bench.begin()
+    bench.command(6, is_tighter=True)
+    bench.finish(FAILED)
+    assert bench.job() == WRITE_TIGHTER
+    bench.turn()
+    assert bench.last_limit_ma() == 6000
+
+
+def test_failed_write_is_tried_again_at_once():
+    bench = ready()
+    bench.command(10, is_tighter=True)
+    bench.turn(FAILED)
+    assert bench.job() == WRITE_TIGHTER
+    assert not bench.link.settled()
+    bench.turn()
+    assert bench.link.settled()
+
+
+def test_refresh_is_due_after_a_third_of_the_reversion_time():
+    bench = ready(reversion_s=12, poll_ms=60000)
+    bench.command(10)
+    bench.turn()
+    bench.clock.after(3999)
+    assert bench.job() == NO_JOB
+    assert bench.link.wait_ms(bench.clock.now_ms) == 1
+    bench.clock.after(1)
+    assert bench.job() == REFRESH
+    assert bench.link.wait_ms(bench.clock.now_ms) == 0
+    acked_ms = bench.link.acked_ms
+    assert bench.turn() == LIMIT
+    assert bench.link.settled()
+    assert bench.link.acked_ms != acked_ms
+    assert bench.job() == NO_JOB
+
+
+def test_setup_is_repeated_every_minute_for_a_device_that_restarted_unseen():
+    bench = ready(reversion_s=10, poll_ms=300000)
+    bench.clock.after(60000 - 40)  # the identification took 20 ms, the read 20 ms after it
+    while bench.job() == NO_JOB:
+        bench.clock.after(1)
+    assert bench.job() == SETUP
+    assert bench.link.is_online
+    assert bench.turn() == TIMEOUT
+    assert bench.job() == NO_JOB
+
+
+def test_reads_are_due_by_poll_ms():
+    bench = ready(poll_ms=700)
+    bench.clock.after(679)  # begun 20 ms ago
+    assert bench.job() == NO_JOB
+    bench.clock.after(1)
+    assert bench.job() == READ
+
+
+def lose(bench):
+    bench.clock.after(1000)
+    for _ in range(3):
+        assert bench.job() != NO_JOB
+        bench.begin()
+        bench.finish(FAILED)
+        bench.clock.after(1000)
+
+
+def test_three_failures_lose_the_link_two_do_not():
+    bench = ready()
+    for is_online in (True, True, False):
+        bench.clock.after(1000)
+        bench.turn(FAILED)
+        assert bench.link.is_online is is_online
+    assert bench.link.failures == 3
+
+
+def test_lost_device_is_probed_with_growing_pauses():
+    bench = ready()
+    bench.clock.after(1000)
+    for _ in range(2):
+        bench.turn(FAILED)
+        bench.clock.after(1000)
+    bench.turn(FAILED)
+    for pause_ms in (500, 1000, 2000, 4000, 4000, 4000):
+        assert bench.link.wait_ms(bench.clock.now_ms) == pause_ms
+        bench.clock.after(pause_ms - 1)
+        assert bench.job() == NO_JOB
+        bench.clock.after(1)
+        assert bench.job() == READ
+        assert bench.turn(FAILED) == IDENTITY
+
+
+def test_returned_device_is_identified_and_set_up_before_it_is_commanded():
+    bench = ready()
+    bench.command(10)
+    bench.run()
+    lose(bench)
+    assert not bench.link.settled()
+    bench.master.requests = []
+    assert bench.run()[:3] == [IDENTITY, TIMEOUT, LIMIT]
+    assert bench.link.is_online
+    assert bench.link.settled()
+
+
+def test_command_is_urgent_once_a_lost_device_answers_again():
+    # It may have restarted with its full current: nobody knows what it does.
+    bench = ready()
+    bench.command(10)
+    bench.run()
+    lose(bench)
+    assert bench.job() == READ  # the probe itself is not
+    assert bench.turn() == IDENTITY
+    assert bench.job() == WRITE_TIGHTER
+    assert bench.turn() == TIMEOUT
+    assert bench.job() == WRITE_TIGHTER
+    assert bench.turn() == LIMIT
+    assert bench.link.settled()
+
+
+def test_device_of_another_kind_is_asked_ever_less_often():
+    bench = Bench()
+    good, REPLIES[IDENTITY] = REPLIES[IDENTITY], (0, 5999)
+    for pause_ms in (500, 1000, 2000, 4000, 4000):
+        assert bench.turn() == IDENTITY
+        assert bench.link.wait_ms(bench.clock.now_ms) == pause_ms
+        bench.clock.after(pause_ms)
+    REPLIES[IDENTITY] = good
+
+
+def test_loss_without_a_command_returns_without_one():
+    bench = ready()
+    lose(bench)
+    assert bench.run() == [IDENTITY, TIMEOUT, BLOCK]
+
+
+def test_device_that_was_never_there_is_probed_three_times_then_with_pauses():
+    bench = Bench()
+    bench.command(10, is_tighter=True)
+    for _ in range(3):
+        assert bench.turn(FAILED) == IDENTITY
+    assert bench.job() == NO_JOB
+    assert not bench.link.is_online
+    assert [request[1] for request in bench.master.requests] == [3, 3, 3]
+
+
+def test_failed_setup_is_repeated_and_no_command_passes_it():
+    bench = Bench()
+    bench.command(10, is_tighter=True)
+    bench.turn()
+    assert bench.turn(FAILED) == TIMEOUT
+    assert bench.turn(FAILED) == TIMEOUT
+    assert bench.turn() == TIMEOUT
+    assert bench.turn() == LIMIT
+
+
+def test_everything_works_across_the_wrap_of_the_clock():
+    bench = ready(reversion_s=12, poll_ms=1000)
+    bench.clock.now_ms = (1 << 30) - 500
+    bench.run()
+    bench.command(10)
+    bench.run()
+    bench.clock.after(3900)
+    assert bench.clock.now_ms < 4000
+    assert LIMIT not in bench.run()
+    bench.clock.after(200)
+    assert LIMIT in bench.run()
+
+
+def test_job_and_wait_agree_at_every_millisecond():
+    bench = ready(reversion_s=10, poll_ms=700)
+    bench.command(10)
+    bench.run()
+    for _ in range(5000):
+        bench.clock.after(1)
+        is_due = bench.link.wait_ms(bench.clock.now_ms) == 0
+        assert is_due == (bench.job() != NO_JOB)
+        bench.run()
