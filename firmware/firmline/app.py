@@ -8,15 +8,18 @@ command that did not come from the guard.
 
 from firmline.core import mode as modes
 from firmline.core import supervisor as checks
-from firmline.core.snapshot import EVSE, RELAY, Snapshot
+from firmline.core.snapshot import EVSE, RELAY, Snapshot, watts_array
 from firmline.core.supervisor import Supervisor
-from firmline.core.units import NEVER_MS, elapsed_ms, remaining_ms, watts
+from firmline.core.units import HALF_RING_MS, const, elapsed_ms, remaining_ms, watts
 from firmline.devices.measured import STATE_CHARGING, STATE_WAITING
 from firmline.services import assembly, eventlog
 from firmline.services.config import ConfigError, load
 from firmline.services.headend import HeadEnd
 from firmline.services.registers import Registers
 from firmline.services.telemetry import Telemetry
+
+_STEADY_W = const(200)
+_LONGEST_FLIGHT_MS = const(30000)  # a vehicle that has not started by then does not want to
 
 
 class Controller:
@@ -60,6 +63,9 @@ class Controller:
                 pairs.append((device, link))
             links.append(link)
         self.links = links
+        self._seen_samples = [0] * len(links)
+        self._seen_w = watts_array(len(links))
+        self._is_steady = bytearray(len(links))
         self._meter_samples = 0
         self.buses = assembly.build_buses(config, pairs, self._hardware.open_port)
 
@@ -130,14 +136,7 @@ class Controller:
             self._meter_samples = self.meter.samples
             self._take_sample()
         self._look_at_resources(now_ms)
-        head_end = self.head_end
-        self.cycle.limits.update(
-            head_end.is_alive,
-            head_end.dynamic_import_w,
-            head_end.dynamic_export_w,
-            head_end.emergency_import_w,
-            head_end.emergency_export_w,
-        )
+        self._arbitrate()
         self.cycle.step(is_new, now_ms)
         self._apply(now_ms)
         self.supervisor.cycle_done(now_ms)
@@ -148,6 +147,16 @@ class Controller:
         took_us = elapsed_ms(self._hardware.ticks_us(), start_us)
         if took_us > self.worst_cycle_us:
             self.worst_cycle_us = took_us
+
+    def _arbitrate(self):
+        head_end = self.head_end
+        self.cycle.limits.update(
+            head_end.is_alive,
+            head_end.dynamic_import_w,
+            head_end.dynamic_export_w,
+            head_end.emergency_import_w,
+            head_end.emergency_export_w,
+        )
 
     def _take_sample(self):
         """Meter to snapshot; a conductor's nominal watts carry the sign of its power."""
@@ -161,24 +170,34 @@ class Controller:
 
     def _look_at_resources(self, now_ms):
         """What each device does now, and whether its last command has had its effect."""
+        for index in range(self.resources.count):
+            if self.links[index] is None:
+                self._look_at_relay(index)
+            else:
+                self._look_at_link(index, self.links[index], now_ms)
+
+    def _look_at_relay(self, index):
         resources = self.resources
-        for index in range(resources.count):
-            link = self.links[index]
-            if link is None:
-                resources.is_online[index] = 1
-                resources.wants[index] = 1
-                resources.power_w[index] = resources.command_w[index]
-                resources.in_flight[index] = 0
-                continue
-            resources.is_online[index] = link.is_online
-            power_w = link.power_w
-            if resources.kind[index] == EVSE:
-                power_w = link.draw_w
-                is_wanting = link.state == STATE_WAITING or link.state == STATE_CHARGING
-                resources.wants[index] = is_wanting
-            resources.power_w[index] = power_w if link.is_online else 0
-            if resources.in_flight[index] and self._has_settled(index, link, now_ms):
-                self.cycle.settled(index)
+        resources.is_online[index] = 1
+        resources.wants[index] = 1
+        resources.power_w[index] = resources.command_w[index]
+        resources.in_flight[index] = 0
+
+    def _look_at_link(self, index, link, now_ms):
+        resources = self.resources
+        resources.is_online[index] = link.is_online
+        power_w = link.power_w
+        if resources.kind[index] == EVSE:
+            power_w = link.draw_w
+            resources.wants[index] = link.state == STATE_WAITING or link.state == STATE_CHARGING
+        resources.power_w[index] = power_w if link.is_online else 0
+        if link.samples != self._seen_samples[index]:
+            self._seen_samples[index] = link.samples
+            change_w = abs(power_w - self._seen_w[index])
+            self._is_steady[index] = change_w <= max(_STEADY_W, abs(power_w) >> 4)
+            self._seen_w[index] = power_w
+        if resources.in_flight[index] and self._has_settled(index, link, now_ms):
+            self.cycle.settled(index)
 
     def _has_settled(self, index, link, now_ms):
         """Both the device's own reading and the PCC sample are younger than the effect of the
@@ -188,27 +207,44 @@ class Controller:
         if not link.settled():
             return False
         settle_ms = self.resources.settle_ms[index]
-        if elapsed_ms(now_ms, link.taken_ms) < settle_ms + self.site.meter_latency_ms:
+        flown_ms = elapsed_ms(now_ms, link.taken_ms)
+        if flown_ms < settle_ms + self.site.meter_latency_ms:
             return False
-        return settle_ms <= elapsed_ms(link.sampled_ms, link.taken_ms) < (NEVER_MS >> 1)
+        if flown_ms < _LONGEST_FLIGHT_MS and not self._has_arrived(index):
+            return False
+        return settle_ms <= elapsed_ms(link.sampled_ms, link.taken_ms) < HALF_RING_MS
+
+    def _has_arrived(self, index):
+        """Not under way any more: a vehicle takes seconds to start, and its own reading is
+        older than the PCC's, so that its rise would look like somebody else's load."""
+        if not self._is_steady[index]:
+            return False
+        resources = self.resources
+        is_offered = resources.kind[index] == EVSE and resources.command_w[index] > 0
+        return not is_offered or resources.power_w[index] > 0
 
     def _apply(self, now_ms):
         """The guard's commands, to links and pins."""
-        resources = self.resources
-        for index in range(resources.count):
-            command_w = resources.command_w[index]
-            link = self.links[index]
-            if link is not None:
-                is_tighter = resources.low_w[index] < 0 < resources.high_w[index] or abs(
-                    command_w
-                ) < abs(resources.previous_w[index])
-                link.set_command(command_w, is_tighter, now_ms)
-            elif resources.kind[index] == RELAY:
-                self._outputs[index].set(command_w > 0)
-        is_healthy = self.cycle.mode not in (modes.TRIPPED, modes.SAFE)
+        for index in range(self.resources.count):
+            if self.links[index] is not None:
+                self._command(index, now_ms)
+            elif self.resources.kind[index] == RELAY:
+                self._outputs[index].set(self.resources.command_w[index] > 0)
+        self._apply_trips(self.cycle.mode != modes.TRIPPED and self.cycle.mode != modes.SAFE)
+        self.supervisor.check_in(checks.OUTPUTS)
+
+    def _apply_trips(self, is_healthy):
         for output in self._trips:
             output.set(is_healthy)
-        self.supervisor.check_in(checks.OUTPUTS)
+
+    def _command(self, index, now_ms):
+        """A battery is always urgent: either direction may be the one that a limit needs."""
+        resources = self.resources
+        command_w = resources.command_w[index]
+        is_tighter = abs(command_w) < abs(resources.previous_w[index])
+        if resources.low_w[index] < 0 < resources.high_w[index]:
+            is_tighter = True
+        self.links[index].set_command(command_w, is_tighter, now_ms)
 
     def _log_changes(self):
         mode = self.cycle.mode
@@ -224,8 +260,8 @@ class Controller:
 
     def _wait_ms(self, now_ms):
         wait_ms = remaining_ms(now_ms, self._cycle_ms, self._tick_ms)
-        for bus in self.buses:
-            wait_ms = min(wait_ms, bus.wait_ms(now_ms))
+        for k in range(len(self.buses)):
+            wait_ms = min(wait_ms, self.buses[k].wait_ms(now_ms))
         if self._server:
             wait_ms = min(wait_ms, self._server.wait_ms(now_ms))
         return wait_ms if wait_ms > 0 else 1

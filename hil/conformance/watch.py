@@ -123,6 +123,8 @@ class Headroom:
         self._taken = 0.0
         self._available = 0.0
         self._charging_us = [0] * len(self._evs)
+        self._starts = [0] * len(self._evs)
+        self._was_charging = [False] * len(self._evs)
         self.most_at_once = 0
 
     def step(self, step_us):
@@ -136,6 +138,8 @@ class Headroom:
             if power_w > 0:
                 charging += 1
                 self._charging_us[index] += step_us
+                self._starts[index] += not self._was_charging[index]
+            self._was_charging[index] = power_w > 0
         self.most_at_once = max(self.most_at_once, charging)
         room_w = self._oracle.import_w - (self._plant.power_w() - drawn_w)
         available_w = max(0.0, min(wanted_w, room_w))
@@ -153,6 +157,7 @@ class Headroom:
         fairness = sum(energies) ** 2 / (len(energies) * squares) if squares else None
         return {
             "evse_charging_max": self.most_at_once,
+            "evse_starts_max": max(self._starts, default=0),
             "evse_energy_min_wh": round(min(energies, default=0.0), 1),
             "evse_energy_max_wh": round(max(energies, default=0.0), 1),
             "evse_fairness": None if fairness is None else round(fairness, 4),

@@ -36,7 +36,8 @@ class Checker:
             self.fail(path, raw, "a table")
         for key, value in raw.items():
             if key not in fields:
-                self.fail(_join(path, key), value, f"no such key here{_nearest(key, fields)}")
+                where = f"{self.file}: {_join(path, key)} = {shown(value)}"
+                raise BadInput(f"{where}: no such key{_nearest(key, fields)}")
         checked = {}
         for key, field in fields.items():
             value = raw.get(key, _MISSING)

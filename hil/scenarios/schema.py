@@ -351,6 +351,7 @@ METRICS |= {
     "sim_speed": "",
     "relay_operations.total": "",
     "evse_charging_max": "",  # most vehicles drawing current at one time
+    "evse_starts_max": "",  # starts of the vehicle that was started most often
     "evse_energy_min_wh": "Wh",  # energy of the vehicle that got least
     "evse_energy_max_wh": "Wh",
     "evse_fairness": "",  # Jain's index of the energies, 1 = equal

@@ -13,7 +13,10 @@ def read(path, phases, need_pv=False):
     try:
         trace = read_trace(path)
     except BadCsv as error:
-        raise BadInput(str(error)) from None
+        if error.row:
+            raise BadInput(str(error)) from None
+        reason = f"cannot be read: {error.value}; expected {error.accepted}"
+        raise BadInput(f"{path}: {reason}") from None
     if trace.is_per_phase and phases != 3:
         accepted = f"load_w, because this site has phases = {phases}"
         raise BadInput(f"{path}: row 1, column l1_w: expected {accepted}")

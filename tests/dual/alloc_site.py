@@ -8,7 +8,7 @@ Ports only copy bytes while the controller runs; replies are made between polls 
 import json
 import struct
 
-from sites import RING, START_MS, Lcg
+from sites import MASK, START_MS, Lcg
 
 from firmline.app import Controller
 from firmline.modbus.crc import crc16
@@ -116,7 +116,7 @@ class FakeHardware:
         self.ports = {}
         self.outputs = {}
         self.feeds = 0
-        self._us = RING - 500000
+        self._us = MASK - 500000
 
     def open_port(self, name, baud):
         self.ports[name] = CopyPort()
@@ -127,7 +127,7 @@ class FakeHardware:
         return self.outputs[pin]
 
     def ticks_us(self):
-        self._us = (self._us + 137) & (RING - 1)
+        self._us = self._us + 137 if self._us < MASK - 137 else 0  # never beyond a small int
         return self._us
 
     def feed_watchdog(self):
@@ -310,7 +310,7 @@ class Bench:
         if self.line.any() or self.head_end_line.any():
             wait_ms = 2
         self.ms += wait_ms
-        self.now_ms = (START_MS + self.ms) & (RING - 1)
+        self.now_ms = (START_MS + self.ms) & MASK
 
     def write(self, address, words):
         """The head-end writes one block; a new one replaces one that was not read."""

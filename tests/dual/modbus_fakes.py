@@ -140,6 +140,7 @@ class ScriptedMaster:
 
     def __init__(self):
         self.requests = []
+        self.error = 1  # a timeout, whenever a test says FAILED
         self._reply = ()
         self._words = {}
 

@@ -50,8 +50,8 @@ class Story:
         if second % 7 == 0:
             devices.sun_w = self._bench.lcg.below(9000)
         devices.is_plugged[EVSE_B] = not 20 <= second < 35
-        if 90 <= second < 97:  # more than can be shed at once
-            devices.load_w[0] = 8500
+        if 90 <= second < 98:  # 11,500 W are allowed on a conductor: nothing helps
+            devices.load_w[0] = 20000
 
     def _line(self, second):
         devices = self._bench.devices
@@ -85,8 +85,8 @@ def check(bench, story):
     assert bench.hardware.feeds >= CYCLES
     assert bench.ms > 60000, "past the tick wrap"
     assert story.modes == {0, 1, 2, 3}
-    assert 1 in story.stages and 2 in story.stages
-    assert story.bindings == {0, 1, 3} or story.bindings == {0, 1, 2, 3}
+    assert story.stages == {0, 1, 2, 3}
+    assert story.bindings == {0, 1, 3}
     assert bench.controller.head_end.losses >= 5
     assert bench.controller.head_end.refused >= 5
     assert bench.controller.cycle.fallbacks >= 5

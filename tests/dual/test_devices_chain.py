@@ -14,6 +14,13 @@ def test_marker_is_stepped_over():
     assert chain.bases == [0, 0, 0]
 
 
+def test_half_a_marker_is_a_model():
+    for model, length in ((0x5375, 0), (1, 0x6E53)):
+        chain = ModelChain(WANTED, 1000)
+        chain.take(model, length)
+        assert chain.address == 1002 + length
+
+
 def test_all_models_found_ends_the_walk_early():
     chain = ModelChain(WANTED, 40000)
     assert chain.take(701, 153) == SEARCHING
@@ -76,8 +83,12 @@ def test_walk_over_empty_registers_is_bounded():
 def test_restart_forgets_everything():
     chain = ModelChain(WANTED, 40000)
     chain.take(701, 153)
+    for _ in range(37):
+        chain.take(0, 0)
     chain.restart()
     assert (chain.address, chain.bases) == (40000, [0, 0, 0])
+    for _ in range(39):
+        assert chain.take(0, 0) == SEARCHING
 
 
 def test_fixed_map_starts_at_register_zero():

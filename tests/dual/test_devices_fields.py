@@ -87,6 +87,15 @@ def test_decimal_scaling():
     assert fields.decimal_scaled(70, -1, 2) == 4
 
 
+def test_every_power_of_ten_divides_exactly():
+    for power, wanted in (
+        (-1, 12345679), (-2, 1234568), (-3, 123457), (-4, 12346), (-5, 1235), (-6, 123),
+        (-7, 12), (-8, 1), (-9, 0), (-10, 0),
+    ):  # fmt: skip
+        assert fields.decimal_scaled(123456789, power, 1) == wanted
+        assert fields.decimal_scaled(-123456789, power, 1) == -wanted
+
+
 def test_decimal_scaling_at_its_ends():
     assert fields.decimal_scaled(0, 10, 1) == 0
     assert fields.decimal_scaled(5, 8, 1) == 500000000
@@ -99,6 +108,17 @@ def test_decimal_scaling_at_its_ends():
 
 def decode(kind, registers, numerator=1, denominator=1, power=0):
     return fields.decode(Reply(*registers), (0, kind, numerator, denominator, 0, -1), power)
+
+
+def test_float_field():
+    assert decode(fields.F32, (0x4088, 0xFA31), 1000) == 4281
+    assert decode(fields.F32, (0x7FC0, 0), 1000) == INVALID
+
+
+def test_field_is_taken_from_its_own_place():
+    reply = Reply(0, 0, 0x0001, 0x0002, 0x4088, 0xFA31)
+    assert fields.decode(reply, (2, fields.U32, 1, 1, 0, -1), 0) == 65538
+    assert fields.decode(reply, (4, fields.F32, 1000, 1, 0, -1), 0) == 4281
 
 
 def test_plain_integers():
@@ -161,3 +181,6 @@ def test_bits_and_ranges():
 def test_product_with_the_numerator_stays_in_range():
     assert decode(fields.U32, (8, 12582), 1000) == 536870000
     assert decode(fields.U32, (8, 12583), 1000) == INVALID
+    assert decode(fields.I32, (0xFFF7, 52954), 1000) == -536870000
+    assert decode(fields.I32, (0xFFF7, 52953), 1000) == INVALID
+    assert decode(fields.U16, (70,), 1, 4) == 18

@@ -10,7 +10,12 @@ DONE, FAILED = 2, 3
 NO_JOB, READ, SETUP, REFRESH, WRITE_LOOSER, WRITE_TIGHTER = 0, 1, 2, 3, 4, 5
 
 IDENTITY, TIMEOUT, LIMIT, BLOCK = 0x4006, 0x4106, 0x4100, 0x400C
-REPLIES = {IDENTITY: (0, 32000), BLOCK: (0, 0x8400) + (0,) * 16}
+REPLIES = {
+    IDENTITY: (0, 32000),
+    BLOCK: (0, 0x8400) + (0,) * 16,
+    4: (0x107,),  # Heidelberg: layout
+    5: (7,) + (0,) * 9,  # Heidelberg: state, currents ...
+}
 
 
 class Bench:
@@ -97,8 +102,6 @@ def test_the_same_command_again_sends_nothing():
 def test_a_change_below_the_resolution_of_the_device_sends_nothing():
     bench = Bench()
     bench.link = DeviceLink(TYPES["heidelberg_energy_control"], 7, {"phases": 1})
-    REPLIES[4] = (0x107,)
-    REPLIES[5] = (7,) + (0,) * 9
     bench.run()
     bench.link.set_command(2300, False, bench.clock.now_ms)
     bench.run()
@@ -180,6 +183,17 @@ def test_refresh_is_due_after_a_third_of_the_reversion_time():
     assert bench.job() == NO_JOB
 
 
+def test_setup_due_is_announced_and_begun_by_one_call_of_job():
+    bench = ready(poll_ms=300000)
+    set_up_ms = bench.clock.now_ms - 20  # the read came after it
+    while bench.link.wait_ms(bench.clock.now_ms):
+        bench.clock.after(1)
+    assert bench.clock.now_ms == (set_up_ms + 60000) % (1 << 30)
+    assert bench.job() == SETUP
+    bench.link.begin(bench.master, bench.clock.now_ms)
+    assert bench.master.requests[-1][1:] == (16, TIMEOUT, [10])
+
+
 def test_setup_is_repeated_every_minute_for_a_device_that_restarted_unseen():
     bench = ready(reversion_s=10, poll_ms=300000)
     bench.clock.after(60000 - 40)  # the identification took 20 ms, the read 20 ms after it
@@ -240,9 +254,23 @@ def test_returned_device_is_identified_and_set_up_before_it_is_commanded():
     lose(bench)
     assert not bench.link.settled()
     bench.master.requests = []
-    assert bench.run()[:3] == [IDENTITY, TIMEOUT, LIMIT]
+    assert bench.run()[:4] == [LIMIT, IDENTITY, TIMEOUT, LIMIT]
     assert bench.link.is_online
     assert bench.link.settled()
+
+
+def test_device_that_hears_but_is_not_heard_is_still_commanded():
+    # any other question would feed its watchdog and leave it at its old, higher offer
+    bench = ready()
+    bench.command(10)
+    bench.run()
+    lose(bench)
+    bench.link.set_command(0, True, bench.clock.now_ms)
+    for _ in range(3):
+        bench.master.requests = []
+        assert bench.turn(FAILED) == LIMIT
+        assert not bench.link.is_online
+        bench.clock.after(4000)
 
 
 def test_command_is_urgent_once_a_lost_device_answers_again():
@@ -251,7 +279,9 @@ def test_command_is_urgent_once_a_lost_device_answers_again():
     bench.command(10)
     bench.run()
     lose(bench)
-    assert bench.job() == READ  # the probe itself is not
+    assert bench.job() == REFRESH  # the probe itself is not
+    assert bench.turn() == LIMIT
+    assert bench.job() == WRITE_TIGHTER
     assert bench.turn() == IDENTITY
     assert bench.job() == WRITE_TIGHTER
     assert bench.turn() == TIMEOUT
@@ -268,6 +298,30 @@ def test_device_of_another_kind_is_asked_ever_less_often():
         assert bench.link.wait_ms(bench.clock.now_ms) == pause_ms
         bench.clock.after(pause_ms)
     REPLIES[IDENTITY] = good
+
+
+def test_command_that_returns_to_the_acknowledged_value_during_a_loss_is_sent():
+    # The device may have restarted meanwhile: an old acknowledgement is worth nothing.
+    bench = ready()
+    bench.command(10)
+    bench.run()
+    lose(bench)
+    bench.command(12)
+    bench.command(10)
+    assert not bench.link.settled()
+    assert LIMIT in bench.run()
+    assert bench.last_limit_ma() == 10000
+
+
+def test_loss_in_the_middle_of_setup_begins_again_with_the_identification():
+    bench = Bench()
+    bench.link = DeviceLink(TYPES["heidelberg_energy_control"], 7, {"phases": 1})
+    assert bench.turn() == 4
+    assert bench.turn() == 262
+    for _ in range(3):
+        assert bench.turn(FAILED) == 257
+    bench.clock.after(500)
+    assert [bench.turn() for _ in range(4)] == [4, 262, 257, 258]
 
 
 def test_loss_without_a_command_returns_without_one():

@@ -109,6 +109,11 @@ def test_watts_beyond_the_range_saturate():
     assert watts(600000, -3) == -0x1FFFFFFF
 
 
+def test_raw_value_of_full_power_at_each_scale_factor():
+    steps = [setpoint.percent_steps(power) for power in range(-3, 4)]
+    assert steps == [0, 10000, 1000, 100, 10, 1, 0]
+
+
 def test_unusable_scale_factors_and_ratings_are_found():
     for power in range(-10, 11):
         link = Link(rated=10000, set_power=power)
@@ -140,6 +145,7 @@ def test_words_of_the_timer():
     assert word(setpoint.REVERSION_S_HIGH, 0, reversion_s=70000) == 1
     assert word(setpoint.REVERSION_MS, 0, reversion_s=10) == 10000
     assert word(setpoint.REVERSION_MS, 0, reversion_s=64) == 64000
+    assert word(setpoint.REVERSION_MS, 0, reversion_s=65) == 65000
     assert word(setpoint.REVERSION_MS, 0, reversion_s=66) == 65000
     assert word(setpoint.REVERSION_S_IF_SAFE, 0) == 0
     assert word(setpoint.REVERSION_S_IF_SAFE, 0, timer_is_safe=True) == 10

@@ -6,7 +6,7 @@ from modbus_fakes import Clock, ScriptedMaster
 from firmline.devices.catalog import TYPES
 from firmline.devices.link import DeviceLink
 
-DONE = 2
+DONE, FAILED = 2, 3
 NO_JOB = 0
 
 
@@ -117,6 +117,28 @@ def test_pv_without_the_model_is_never_written():
         assert not bench.link.is_online
 
 
+def test_pv_that_returns_with_other_addresses_is_found_again():
+    bench = pv_704()
+    bench.command(-5000)
+    now_ms = bench.clock.after(1000)
+    for _ in range(3):
+        bench.link.job(now_ms)
+        bench.link.begin(bench.master, now_ms)
+        bench.link.finish(bench.master, FAILED, now_ms)
+    assert not bench.link.is_online
+    longer = (COMMON, (702, 50, {26: 0xFFFF}), (701, 153, {}), (704, 65, {54: 0xFFFE}))
+    moved = Bench("sunspec_pv_704", longer)
+    bench.registers, bench.at = moved.registers, moved.at
+    bench.read()
+    for _ in range(3):
+        bench.read(1000)
+    assert bench.link.is_online
+    assert bench.link.settled()
+    assert bench.registers[bench.at[704]] == 704
+    writes = [request[2] for request in bench.master.requests if request[1] == 16]
+    assert all(address - bench.at[704] in (14, 16) for address in writes)
+
+
 def test_pv_without_any_rating_is_never_written():
     models = (COMMON, (701, 153, {}), (704, 65, {54: 0xFFFE}))
     bench = Bench("sunspec_pv_704", models)
@@ -211,6 +233,33 @@ def test_battery_124_writes_both_rates_then_activates_them():
     bench = battery_124(reversion_s=10)
     assert bench.command(2500) == [(124, 12, [0xEC78, 5000, 0, 0]), (124, 5, [3])]
     assert bench.command(-5000) == [(124, 12, [10000, 0xD8F0, 0, 0]), (124, 5, [3])]
+
+
+def test_battery_124_lost_between_two_frames_gets_both_again():
+    bench = battery_124()
+    bench.run()
+    now_ms = bench.clock.now_ms
+    bench.link.set_command(2500, True, now_ms)
+    for state in (DONE, FAILED, FAILED, FAILED):
+        bench.link.job(now_ms)
+        bench.link.begin(bench.master, now_ms)
+        bench.link.finish(bench.master, state, now_ms)
+    assert not bench.link.is_online
+    writes = bench.read(1000)
+    probe = (124, 12, [0xEC78, 5000, 0, 0])
+    assert writes == [probe, (124, 12, [0xEC78, 5000, 0, 0]), (124, 5, [3])]
+
+
+def test_battery_124_command_that_changes_between_two_frames_starts_again():
+    bench = battery_124()
+    bench.run()
+    now_ms = bench.clock.now_ms
+    bench.link.set_command(2500, True, now_ms)
+    bench.link.job(now_ms)
+    bench.link.begin(bench.master, now_ms)
+    bench.link.finish(bench.master, DONE, now_ms)
+    assert bench.command(0) == [(124, 12, [0, 0, 0, 0]), (124, 5, [3])]
+    assert bench.link.acked_w == 0
 
 
 def test_battery_124_timer_runs_only_where_its_end_is_safe():

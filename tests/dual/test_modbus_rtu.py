@@ -6,7 +6,7 @@ At 9600 baud a character takes 1.04 ms: 8 bytes 9 ms, 9 bytes 10 ms, the gap 4 m
 
 from modbus_fakes import Clock, FakePort, assert_allocates_nothing
 
-from firmline.modbus.rtu import RtuMaster
+from firmline.modbus.rtu import RtuMaster, gap_ms
 
 IDLE, BUSY, DONE, FAILED = 0, 1, 2, 3
 TIMEOUT, CRC, EXCEPTION, MALFORMED = 1, 2, 3, 4
@@ -125,6 +125,13 @@ def test_done_stays_until_released_then_the_line_rests_for_the_gap():
     assert bench.ask() is False
     assert bench.poll(1) == IDLE
     assert bench.ask() is True
+    assert bench.poll() == BUSY  # the old reply does not answer the new request
+
+
+def test_gap_is_three_and_a_half_characters_rounded_up():
+    assert [gap_ms(baud) for baud in (1200, 2400, 4800, 9600, 14400)] == [30, 15, 8, 4, 3]
+    assert gap_ms(1750) == 20
+    assert [gap_ms(baud) for baud in (17500, 19200, 115200)] == [2, 2, 2]
 
 
 def test_gap_is_two_milliseconds_on_a_fast_line():
@@ -247,6 +254,40 @@ def test_bytes_after_the_reply_are_dropped_and_counted():
     assert bench.master.discarded == 3
 
 
+def test_junk_behind_the_rest_of_a_reply_is_left_out():
+    bench = Bench()
+    bench.ask()
+    assert bench.reply(VOLTS[:4]) == BUSY
+    assert bench.reply(VOLTS[4:] + b"\x55\x55") == DONE
+    assert bench.master.register(1) == 0xAF55
+
+
+def test_nothing_but_strays_is_no_reply():
+    bench = Bench()
+    bench.ask()
+    assert bench.reply(b"\x00\x02\x00") == BUSY
+    assert bench.master.discarded == 3
+    assert bench.reply(VOLTS) == DONE
+
+
+def test_echo_may_come_byte_by_byte():
+    bench = Bench()
+    bench.set_limit()
+    for k in range(len(LIMIT_SET) - 1):
+        assert bench.reply(LIMIT_SET[k : k + 1], 1) == BUSY
+    assert bench.reply(LIMIT_SET[-1:], 1) == DONE
+
+
+def test_every_difference_of_an_echo_is_seen():
+    for k in range(2, 6):
+        bench = Bench()
+        bench.set_limit()
+        echo = bytearray(LIMIT_SET)
+        echo[k] ^= 1
+        assert bench.reply(bytes(echo)) == FAILED
+        assert bench.master.error == MALFORMED
+
+
 def test_late_reply_is_waited_out_and_never_taken_for_the_next_answer():
     bench = Bench()
     bench.ask(timeout_ms=100)
@@ -309,6 +350,9 @@ def test_start_is_refused_while_busy_and_for_bad_counts():
     assert bench.master.start_write(1, 0, 61, 100, now_ms) is False
     assert bench.master.start_write(1, 0, 0, 100, now_ms) is False
     assert bench.port.sent == []
+    for count in (1, 60):
+        assert Bench().master.start_write(1, 0, count, 100, now_ms) is True
+        assert Bench().master.start_read(1, 3, 0, count, 100, now_ms) is True
     assert bench.ask() is True
     assert bench.ask() is False
     assert bench.set_limit() is False
@@ -320,7 +364,8 @@ def test_the_longest_reply_fits():
     bench = Bench()
     bench.master.start_read(1, 3, 0x2000, 60, 100, bench.clock.now_ms)
     reply = b"\x01\x03\x78" + bytes(range(120))
-    assert bench.reply(reply + b"\x92\x1e") == DONE
+    assert bench.reply(reply[:1]) == BUSY
+    assert bench.reply(reply[1:] + b"\x92\x1e") == DONE
     assert bench.master.register(59) == 0x7677
 
 

@@ -119,6 +119,45 @@ def test_impossible_counts_are_refused_without_asking_the_registers():
     assert bench.server.exceptions == 4
 
 
+def test_every_byte_of_a_register_is_read():
+    bench = Bench()
+    bench.registers.values = {0x6B: 0x0123, 0x6C: 0x14567}
+    bench.hear(READ)
+    assert bench.answer()[0][3:7] == b"\x01\x23\x45\x67"
+
+
+def sealed(data):
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+    return data + bytes([crc & 0xFF, crc >> 8])
+
+
+def test_longest_requests_are_served_and_one_more_is_not():
+    bench = Bench()
+    for k in range(130):
+        bench.registers.values[k] = k
+    for count, size in ((125, 255), (126, 5)):
+        bench.hear(sealed(bytes([17, 3, 0, 0, 0, count])))
+        assert len(bench.answer()[0]) == size
+    for count, size in ((123, 8), (124, 5)):
+        head = bytes([17, 16, 0, 0, 0, count, 2 * count])
+        bench.hear(sealed(head + bytes(2 * count)))
+        said = bench.answer()
+        assert [len(frame) for frame in said] == ([size] if count < 124 else [])
+        bench.poll(20)
+    assert bench.registers.write_count == 1
+
+
+def test_bytes_behind_a_request_are_dropped_and_counted():
+    bench = Bench()
+    bench.hear(READ + b"\x55\x55")
+    assert bench.server.discarded == 2
+    assert bench.answer() == [READ_REPLY]
+
+
 def test_unknown_function_is_refused_after_silence():
     bench = Bench()
     bench.hear(REPORT_ID)
@@ -142,6 +181,7 @@ def test_damaged_request_is_not_answered_and_the_line_recovers_after_silence():
     bench.hear(READ[:-1] + b"\x00")
     assert bench.answer() == []
     assert bench.server.crc_errors == 1
+    assert bench.server.discarded == 8
     bench.poll(15)
     bench.hear(READ, 1)  # 20 ms after the damaged one: but nobody polled in the silence
     assert bench.answer() == []
@@ -157,6 +197,7 @@ def test_cut_off_request_is_forgotten_after_twenty_milliseconds_of_silence():
     assert bench.server.timeouts == 0
     bench.poll(1)
     assert bench.server.timeouts == 1
+    assert bench.server.discarded == 5
     bench.hear(READ, 1)
     assert bench.answer() == [READ_REPLY]
 

@@ -20,16 +20,16 @@ from hil.targets.firmware import FIRMWARE_DIR, TargetError, find_micropython
 pty = pytest.importorskip("pty")
 termios = pytest.importorskip("termios")
 
-HEAD = """
+HEAD = f"""
 import json, sys, time
-sys.path.insert(0, %r)
+sys.path.insert(0, {str(FIRMWARE_DIR)!r})
 from firmline.hal.unix import SerialPort, speed_code
 
 def say(*values):
     print(json.dumps(values))
 
 path = sys.argv[1]
-""" % str(FIRMWARE_DIR)
+"""
 
 
 class Device:
@@ -171,9 +171,9 @@ SPEEDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 9
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="the codes of Linux")
 def test_every_speed_is_set_as_the_system_names_it():
-    script = """
+    script = f"""
 import termios
-for baud in %r:
+for baud in {SPEEDS}:
     port = SerialPort(path, baud)
     settings = termios.tcgetattr(port._file.fileno())
     say(*settings[:6])
@@ -182,7 +182,7 @@ try:
     SerialPort(path, 300)
 except OSError as error:
     say(str(error))
-""" % (SPEEDS,)
+"""
     with device(script) as controller:
         for baud in SPEEDS:
             iflag, oflag, cflag, lflag, ispeed, ospeed = controller.heard()

@@ -5,6 +5,9 @@ Feed-forward: the offers of all loads together fit beside the uncontrolled power
 that starts drawing what it was offered cannot break the limit. Down at once and fully; up only
 after nothing is in flight and the room has been there for `raise_delay_ms`. Proposals only: the
 guard decides. Called by the cycle with every new sample.
+
+A frame of more than 11 words (locals and the deepest expression) is taken from the heap: hence
+the small steps, the while loops and what is kept in the object during one `propose`.
 """
 
 from array import array
@@ -16,6 +19,12 @@ from firmline.core.units import AXES, clamp, const, elapsed_ms, mul_div
 _MIN_MARGIN_W = const(50)
 _DEAD_BAND_W = const(200)
 _ROUNDS = const(4)  # of equal sharing; what is left after them stays unused
+_EXACT_RATED_W = const(0xFFFFF)  # 1000 times it stays below 2**30
+
+# what the grants amount to
+_RISES = const(1)
+_FLIES = const(2)
+_MOVES = const(4)  # somebody joins or leaves: everyone's share moves
 
 
 class Gate:
@@ -62,7 +71,11 @@ class Allocator:
         self._loads = self._indices(EVSE, RELAY)
         self._batteries = self._indices(BATTERY, BATTERY)
         self._pvs = self._indices(PV, PV)
+        self._rated_w = -sum([resources.low_w[index] for index in self._pvs])
         self._turn_ms = 0
+        self._snapshot = None
+        self._limits = None
+        self._balance = None
 
     def _indices(self, kind, other):
         kinds = self._resources.kind
@@ -70,13 +83,15 @@ class Allocator:
 
     def propose(self, snapshot, limits, balance, now_ms):
         """Fill `resources.proposal_w` from the newest balance and the limits in force."""
+        self._snapshot = snapshot
+        self._limits = limits
+        self._balance = balance
         self._set_margins(limits)
         if len(self._loads):
-            self._propose_loads(limits, balance, now_ms)
-        if len(self._batteries):
-            self._propose_storage(snapshot, limits, balance)
+            self._propose_loads(now_ms)
+        self._propose_storage()
         if len(self._pvs):
-            self._propose_generation(limits, balance, now_ms)
+            self._propose_generation(now_ms)
 
     def _set_margins(self, limits):
         """The share of each limit that is kept free; worked out anew when a limit has moved."""
@@ -93,56 +108,68 @@ class Allocator:
 
     # Loads
 
-    def _propose_loads(self, limits, balance, now_ms):
-        self._open_books(limits, balance)
-        is_over = self._is_over(limits)
+    def _propose_loads(self, now_ms):
+        self._open_books()
+        is_over = self._is_over()
         self._rotate(now_ms)
         self._admit(is_over, now_ms)
         self._share()
         self._settle_loads(is_over, now_ms)
 
-    def _open_books(self, limits, balance):
+    def _open_books(self):
         """left = limit - margin - uncontrolled + what PV is seen to supply. Storage never counts:
         a vehicle must not live on a battery that may run empty."""
-        resources = self._resources
         for axis in range(self._axes):
-            limit_w = limits.high_w[axis]
-            self._ledger.left_w[axis] = limit_w - self._high_margin_w[axis] - balance.import_w[axis]
+            left_w = self._limits.high_w[axis] - self._high_margin_w[axis]
+            self._ledger.left_w[axis] = left_w - self._balance.import_w[axis]
         for index in self._pvs:
-            self._ledger.take(
-                index, highest_w(resources.command_w[index], resources.power_w[index])
-            )
+            self._book_supply(index)
 
-    def _is_over(self, limits):
+    def _book_supply(self, index):
+        resources = self._resources
+        supply_w = highest_w(resources.command_w[index], resources.power_w[index])
+        self._ledger.take(index, supply_w)
+
+    def _is_over(self):
         """The offers in force no longer fit, by more than half the margin (so that a load which
         flickers around the margin does not send a new offer each time)."""
-        resources = self._resources
-        for index in self._loads:
-            self._ledger.take(index, max(resources.command_w[index], 0))
+        self._book_offers(1)
         is_over = False
         for axis in range(self._axes):
             if self._ledger.left_w[axis] < -(self._high_margin_w[axis] >> 1):
                 is_over = True
-        for index in self._loads:
-            self._ledger.take(index, -max(resources.command_w[index], 0))
+        self._book_offers(-1)
         return is_over
+
+    def _book_offers(self, sign):
+        k = 0
+        while k < len(self._loads):
+            index = self._loads[k]
+            offer_w = max(self._resources.command_w[index], 0)
+            self._ledger.take(index, sign * offer_w)
+            k += 1
 
     def _rotate(self, now_ms):
         """Every `rotation_ms` those admitted first go behind those that wait, one for one."""
-        resources = self._resources
-        waiting = 0
-        for index in self._loads:
-            if resources.kind[index] == EVSE and resources.wants[index]:
-                waiting += self._grant_w[index] == 0
+        waiting = self._count_waiting()
         if waiting == 0:
             self._turn_ms = now_ms
-        if elapsed_ms(now_ms, self._turn_ms) < self._site.rotation_ms:
-            return
-        self._turn_ms = now_ms
+        if elapsed_ms(now_ms, self._turn_ms) >= self._site.rotation_ms:
+            self._turn_ms = now_ms
+            self._turn_out(waiting)
+
+    def _count_waiting(self):
+        waiting = 0
+        for index in self._loads:
+            if self._resources.kind[index] == EVSE and self._resources.wants[index]:
+                waiting += self._grant_w[index] == 0
+        return waiting
+
+    def _turn_out(self, waiting):
         place = 0
         for _ in range(len(self._order)):
             index = self._order[place]
-            if waiting and resources.kind[index] == EVSE and self._grant_w[index] > 0:
+            if waiting and self._resources.kind[index] == EVSE and self._grant_w[index] > 0:
                 self._to_back(place)
                 self._is_turned_out[index] = 1
                 waiting -= 1
@@ -157,19 +184,24 @@ class Allocator:
 
     def _admit(self, is_over, now_ms):
         """Minimum first, in queue order; a load too large for what is left waits its turn."""
+        k = 0
+        while k < len(self._order):
+            self._admit_one(self._order[k], is_over, now_ms)
+            k += 1
+
+    def _admit_one(self, index, is_over, now_ms):
         resources = self._resources
-        for index in self._order:
-            if resources.kind[index] != EVSE and resources.kind[index] != RELAY:
-                continue
-            grant_w = 0
-            if resources.is_protected[index]:
-                grant_w = resources.high_w[index]
-            elif not resources.is_online[index]:
-                grant_w = resources.fallback_w[index]  # where its own watchdog takes it
-            elif resources.wants[index] and self._is_admissible(index, is_over, now_ms):
-                grant_w = resources.min_w[index]
-            self._grant_w[index] = grant_w
-            self._ledger.take(index, grant_w)
+        if resources.kind[index] != EVSE and resources.kind[index] != RELAY:
+            return
+        grant_w = 0
+        if resources.is_protected[index]:
+            grant_w = resources.high_w[index]
+        elif not resources.is_online[index]:
+            grant_w = resources.fallback_w[index]  # where its own watchdog takes it
+        elif resources.wants[index] and self._is_admissible(index, is_over, now_ms):
+            grant_w = resources.min_w[index]
+        self._grant_w[index] = grant_w
+        self._ledger.take(index, grant_w)
 
     def _is_admissible(self, index, is_over, now_ms):
         """A load in service stays while the offers fit; another needs room and its rest."""
@@ -193,17 +225,26 @@ class Allocator:
         """Equal amps above the minimum: each round raises all that can rise by the same amount
         on every conductor, until the tightest axis is used up."""
         for _ in range(_ROUNDS):
-            if not self._weigh():
+            if not self._raise_all(self._step_w()):
                 return
-            step_w = 0x1FFFFFFF
-            for axis in range(self._axes):
-                if self._weight[axis]:
-                    step_w = min(step_w, self._ledger.left_w[axis] // self._weight[axis])
-            if step_w < 1:
-                return
-            for index in self._loads:
-                if self._can_rise(index):
-                    self._raise(index, step_w)
+
+    def _raise_all(self, step_w):
+        if step_w < 1:
+            return False
+        for index in self._loads:
+            if self._can_rise(index):
+                self._raise(index, step_w)
+        return True
+
+    def _step_w(self):
+        """The rise on each conductor that uses up the tightest axis; 0 when nobody can rise."""
+        if not self._weigh():
+            return 0
+        step_w = 0x1FFFFFFF
+        for axis in range(self._axes):
+            if self._weight[axis]:
+                step_w = min(step_w, self._ledger.left_w[axis] // self._weight[axis])
+        return step_w
 
     def _can_rise(self, index):
         grant_w = self._grant_w[index]
@@ -220,11 +261,15 @@ class Allocator:
             self._weight[axis] = 0
         for index in self._loads:
             if self._can_rise(index):
-                self._weight[0] += self._resources.wires[index]
-                mask = self._resources.mask[index]
-                for axis in range(1, self._axes):
-                    self._weight[axis] += mask >> (axis - 1) & 1
+                self._weigh_one(index)
         return self._weight[0]
+
+    def _weigh_one(self, index):
+        self._weight[0] += self._resources.wires[index]
+        mask = self._resources.mask[index]
+        for axis in range(1, self._axes):
+            self._weight[axis] += mask & 1
+            mask >>= 1
 
     def _raise(self, index, step_w):
         wires = self._resources.wires[index]
@@ -235,125 +280,190 @@ class Allocator:
 
     def _settle_loads(self, is_over, now_ms):
         """From grants to proposals: cuts now, where needed; rises through the gate."""
-        resources = self._resources
-        is_wanted = False
-        is_flying = False
-        for index in self._loads:
-            grant_w = self._grant_w[index]
-            command_w = resources.command_w[index]
-            if (grant_w > 0) != (command_w > 0):
-                is_over = True  # somebody joins or leaves: everyone's share moves
-            if resources.in_flight[index]:
-                is_flying = True
-            if grant_w > command_w + _DEAD_BAND_W or (grant_w > 0 and command_w == 0):
-                is_wanted = True
-        if self._propose_cuts(is_over, now_ms) or is_flying:
+        found = self._look_at_grants()
+        is_wanted = found & _RISES != 0
+        if self._propose_cuts(is_over or found & _MOVES != 0, now_ms) or found & _FLIES:
             is_wanted = False
+        self._keep_lowest_grants()
+        if self._load_gate.may_rise(is_wanted, now_ms) and not self._propose_cuts(True, now_ms):
+            self._propose_rises()
+
+    def _look_at_grants(self):
+        found = 0
+        for index in self._loads:
+            found |= self._look_at_grant(index)
+        return found
+
+    def _look_at_grant(self, index):
+        grant_w = self._grant_w[index]
+        command_w = self._resources.command_w[index]
+        found = _FLIES if self._resources.in_flight[index] else 0
+        if (grant_w > 0) != (command_w > 0):
+            found |= _MOVES
+        if grant_w > command_w + _DEAD_BAND_W or (grant_w > 0 and command_w == 0):
+            found |= _RISES
+        return found
+
+    def _keep_lowest_grants(self):
         for index in self._loads:
             grant_w = self._grant_w[index]
             if not self._load_gate.is_waiting or grant_w < self._lowest_grant_w[index]:
                 self._lowest_grant_w[index] = grant_w
-        if self._load_gate.may_rise(is_wanted, now_ms) and not self._propose_cuts(True, now_ms):
-            for index in self._loads:
-                if self._lowest_grant_w[index] > resources.command_w[index]:
-                    resources.proposal_w[index] = self._lowest_grant_w[index]
+
+    def _propose_rises(self):
+        for index in self._loads:
+            if self._lowest_grant_w[index] > self._resources.command_w[index]:
+                self._resources.proposal_w[index] = self._lowest_grant_w[index]
 
     def _propose_cuts(self, is_over, now_ms):
         """Every load stays as it is, or takes its smaller grant; True if one has to."""
-        resources = self._resources
         is_cut = False
-        for index in self._loads:
-            grant_w = self._grant_w[index]
-            command_w = resources.command_w[index]
-            resources.proposal_w[index] = command_w
-            if grant_w < command_w and (is_over or grant_w == 0):
-                resources.proposal_w[index] = grant_w
+        k = 0
+        while k < len(self._loads):
+            if self._propose_cut(self._loads[k], is_over, now_ms):
                 is_cut = True
-                if grant_w == 0:
-                    self._off_ms[index] = now_ms
-                    self._was_cut[index] = 1
-                    self._is_turned_out[index] = 0
+            k += 1
         return is_cut
+
+    def _propose_cut(self, index, is_over, now_ms):
+        grant_w = self._grant_w[index]
+        command_w = self._resources.command_w[index]
+        if grant_w >= command_w or not (is_over or grant_w == 0):
+            self._resources.proposal_w[index] = command_w
+            return False
+        self._resources.proposal_w[index] = grant_w
+        if grant_w == 0:
+            self._off_ms[index] = now_ms
+            self._was_cut[index] = 1
+            self._is_turned_out[index] = 0
+        return True
 
     # Storage and generation
 
-    def _propose_storage(self, snapshot, limits, balance):
+    def _propose_storage(self):
+        for index in self._batteries:
+            self._propose_battery(index)
+
+    def _propose_battery(self, index):
         """Rest (or self-consumption) unless the measured exchange calls for support."""
         resources = self._resources
-        for index in self._batteries:
-            top_w = self._storage_room_w(index, 1, limits, balance)
-            bottom_w = -self._storage_room_w(index, -1, limits, balance)
-            command_w = resources.command_w[index]
-            wanted_w = command_w
-            if not resources.in_flight[index]:
-                wanted_w = 0
-                if resources.policy[index] == SELF_CONSUMPTION:
-                    wanted_w = resources.power_w[index] - snapshot.axis_w[0]
-                is_small = abs(wanted_w - command_w) < (resources.high_w[index] >> 6)
-                if is_small and wanted_w != 0:
-                    wanted_w = command_w
-            wanted_w = clamp(wanted_w, bottom_w, top_w)
+        wanted_w = 0
+        if resources.is_online[index]:
+            wanted_w = self._wish_w(index)
+            wanted_w = max(wanted_w, -self._storage_room_w(index, -1))
+            wanted_w = min(wanted_w, self._storage_room_w(index, 1))
             wanted_w = clamp(wanted_w, resources.low_w[index], resources.high_w[index])
-            resources.proposal_w[index] = wanted_w if resources.is_online[index] else 0
+        resources.proposal_w[index] = wanted_w
 
-    def _storage_room_w(self, battery, sign, limits, balance):
+    def _wish_w(self, index):
+        """What the policy asks for; as before while it cannot be told, or is hardly different."""
+        resources = self._resources
+        command_w = resources.command_w[index]
+        if resources.in_flight[index]:
+            return command_w
+        if resources.policy[index] != SELF_CONSUMPTION:
+            return 0
+        wanted_w = resources.power_w[index] - self._snapshot.axis_w[0]
+        if wanted_w and abs(wanted_w - command_w) < (resources.high_w[index] >> 6):
+            return command_w
+        return wanted_w
+
+    def _storage_room_w(self, battery, sign):
         """How far battery `battery` may go toward import (+1) or export (-1); < 0: must help.
 
         Loads count with what they still draw, since a battery is faster than a vehicle."""
-        resources = self._resources
-        for axis in range(self._axes):
-            if sign > 0:
-                limit_w = limits.high_w[axis]
-                left_w = limit_w - balance.import_w[axis] - self._high_margin_w[axis]
-            else:
-                limit_w = limits.low_w[axis]
-                left_w = balance.export_w[axis] - limit_w - self._low_margin_w[axis]
-            self._ledger.left_w[axis] = left_w
-        for index in range(resources.count):
+        self._open_storage_books(sign)
+        index = 0
+        while index < self._resources.count:
             if index != battery:
-                self._ledger.take(index, sign * self._draw_w(index, sign, balance))
+                draw_w = self._draw_w(index, sign)
+                self._ledger.take(index, sign * draw_w)
+            index += 1
         return self._ledger.room_w(battery)
 
-    def _draw_w(self, index, sign, balance):
+    def _open_storage_books(self, sign):
+        for axis in range(self._axes):
+            self._ledger.left_w[axis] = self._left_w(axis, sign)
+
+    def _left_w(self, axis, sign):
+        if sign > 0:
+            left_w = self._limits.high_w[axis] - self._balance.import_w[axis]
+            return left_w - self._high_margin_w[axis]
+        left_w = self._balance.export_w[axis] - self._limits.low_w[axis]
+        return left_w - self._low_margin_w[axis]
+
+    def _draw_w(self, index, sign):
         resources = self._resources
         power_w = resources.power_w[index]
-        proposal_w = resources.proposal_w[index]
         if resources.kind[index] == PV:
             return power_w
         if resources.kind[index] == BATTERY:
-            command_w = resources.command_w[index]
-            return highest_w(command_w, power_w) if sign > 0 else lowest_w(command_w, power_w)
+            if sign > 0:
+                return highest_w(resources.command_w[index], power_w)
+            return lowest_w(resources.command_w[index], power_w)
         if sign > 0:
-            return max(proposal_w, balance.credit_w[index])
-        return lowest_w(proposal_w, power_w)
+            return max(resources.proposal_w[index], self._balance.credit_w[index])
+        return lowest_w(resources.proposal_w[index], power_w)
 
-    def _propose_generation(self, limits, balance, now_ms):
+    def _propose_generation(self, now_ms):
         """One cap for all PV, in permille of rating: the largest that cannot break the limit."""
+        allowed_w = self._generation_room_w()
+        is_wanted = self._cap_all(self._permille(allowed_w))
+        if self._is_any_flying():
+            is_wanted = False
+        may_rise = self._pv_gate.may_rise(is_wanted, now_ms)
+        k = 0
+        while k < len(self._pvs):
+            self._settle_pv(self._pvs[k], allowed_w < 0, may_rise)
+            k += 1
+
+    def _generation_room_w(self):
         resources = self._resources
-        limit_w = limits.low_w[0]
-        allowed_w = balance.export_w[0] - limit_w - self._low_margin_w[0]
-        rated_w = 0
-        is_flying = False
-        for index in range(resources.count):
-            if resources.kind[index] == PV:
-                rated_w -= resources.low_w[index]
-                if resources.in_flight[index]:
-                    is_flying = True
-            else:
+        allowed_w = self._left_w(0, -1)
+        index = 0
+        while index < resources.count:
+            if resources.kind[index] != PV:
                 allowed_w += lowest_w(resources.proposal_w[index], resources.power_w[index])
-        permille = mul_div(clamp(allowed_w, 0, rated_w), 1000, rated_w)
+            index += 1
+        return allowed_w
+
+    def _permille(self, allowed_w):
+        """floor of what is allowed, in permille of all ratings, inside 30 bits: from 1 MW on both
+        are halved first, the rating rounded up."""
+        rated_w = self._rated_w
+        if allowed_w >= rated_w:
+            return 1000
+        allowed_w = max(allowed_w, 0)
+        while rated_w > _EXACT_RATED_W:
+            rated_w = (rated_w + 1) >> 1
+            allowed_w >>= 1
+        return mul_div(allowed_w, 1000, rated_w)
+
+    def _is_any_flying(self):
+        for index in self._pvs:
+            if self._resources.in_flight[index]:
+                return True
+        return False
+
+    def _cap_all(self, permille):
         is_wanted = False
-        for index in self._pvs:
-            cap_w = -mul_div(-resources.low_w[index], permille, 1000)
-            self._grant_w[index] = cap_w
-            if not self._pv_gate.is_waiting or cap_w > self._lowest_grant_w[index]:
-                self._lowest_grant_w[index] = cap_w
-            rise_w = resources.command_w[index] - cap_w
-            if rise_w > -resources.low_w[index] // 100 or (rise_w > 0 and permille == 1000):
+        k = 0
+        while k < len(self._pvs):
+            if self._cap(self._pvs[k], permille):
                 is_wanted = True
-        may_rise = self._pv_gate.may_rise(is_wanted and not is_flying, now_ms)
-        for index in self._pvs:
-            self._settle_pv(index, allowed_w < 0, may_rise)
+            k += 1
+        return is_wanted
+
+    def _cap(self, index, permille):
+        """Note the new cap of one PV; True if it is worth raising."""
+        resources = self._resources
+        rated_w = -resources.low_w[index]
+        cap_w = -mul_div(rated_w, permille, 1000)
+        self._grant_w[index] = cap_w
+        if not self._pv_gate.is_waiting or cap_w > self._lowest_grant_w[index]:
+            self._lowest_grant_w[index] = cap_w
+        rise_w = resources.command_w[index] - cap_w
+        return rise_w > rated_w // 100 or (rise_w > 0 and permille == 1000)
 
     def _settle_pv(self, index, is_over, may_rise):
         """Caps are negative: a larger number is a stricter cap."""
@@ -361,7 +471,9 @@ class Allocator:
         cap_w = self._grant_w[index]
         command_w = resources.command_w[index]
         resources.proposal_w[index] = command_w
-        if is_over or cap_w - command_w > -resources.low_w[index] // 100:
+        if not resources.is_online[index]:  # its own reversion timer may have acted
+            resources.proposal_w[index] = max(cap_w, resources.fallback_w[index])
+        elif is_over or cap_w - command_w > -resources.low_w[index] // 100:
             resources.proposal_w[index] = max(cap_w, command_w)
         elif may_rise and self._lowest_grant_w[index] < command_w:
             resources.proposal_w[index] = self._lowest_grant_w[index]

@@ -41,26 +41,37 @@ class Balance:
         for index in range(self._resources.count):
             self._take_out(index)
 
+    # A frame of more than 11 words (locals and the deepest expression) is taken from the heap:
+    # hence the small steps and the while loops, here and in all that the cycle calls.
+
     def _take_out(self, index):
         resources = self._resources
         command_w = resources.command_w[index]
         high_w = low_w = resources.power_w[index]
         if resources.in_flight[index]:
-            before_w = resources.before_w[index]
-            high_w = max(high_w, command_w, before_w)
-            low_w = min(low_w, command_w, before_w)
+            high_w = max(high_w, command_w, resources.before_w[index])
+            low_w = min(low_w, command_w, resources.before_w[index])
+        elif command_w > 0:
+            high_w = low_w = clamp(high_w, 0, command_w)
         else:
-            high_w = low_w = clamp(high_w, min(command_w, 0), max(command_w, 0))
+            high_w = low_w = clamp(high_w, command_w, 0)
         self.credit_w[index] = high_w
         if high_w or low_w:
-            self.import_w[0] -= high_w
-            self.export_w[0] -= low_w
-            wires = resources.wires[index]
-            mask = resources.mask[index]
-            for axis in range(1, self._axes):
-                if mask >> (axis - 1) & 1:
-                    self.import_w[axis] -= high_w // wires
-                    self.export_w[axis] += -low_w // wires
+            self._subtract(index, high_w, low_w)
+
+    def _subtract(self, index, high_w, low_w):
+        self.import_w[0] -= high_w
+        self.export_w[0] -= low_w
+        high_w //= self._resources.wires[index]
+        low_w = -low_w // self._resources.wires[index]
+        mask = self._resources.mask[index]
+        axis = 1
+        while axis < self._axes:
+            if mask & 1:
+                self.import_w[axis] -= high_w
+                self.export_w[axis] += low_w
+            mask >>= 1
+            axis += 1
 
 
 class Ledger:
@@ -75,11 +86,14 @@ class Ledger:
         """Book `power_w` (< 0 gives back) for resource `index`, rounded up on the conductors."""
         if power_w:
             self.left_w[0] -= power_w
-            wires = self._resources.wires[index]
+            power_w = -power_w // self._resources.wires[index]
             mask = self._resources.mask[index]
-            for axis in range(1, self._axes):
-                if mask >> (axis - 1) & 1:
-                    self.left_w[axis] += -power_w // wires
+            axis = 1
+            while axis < self._axes:
+                if mask & 1:
+                    self.left_w[axis] += power_w
+                mask >>= 1
+                axis += 1
 
     def room_w(self, index):
         """The power that resource `index` may still add on its tightest axis."""

@@ -54,6 +54,9 @@ class Guard:
             self._fall_back(limits)
         else:
             self._turn_off()
+        self._publish()
+
+    def _publish(self):
         for index in range(self._resources.count):
             self._resources.command_w[index] = self._new_w[index]
 
@@ -96,37 +99,43 @@ class Guard:
     def _spend(self, sign, limit_w, uncontrolled_w, has_relief):
         """One direction; `sign` -1 mirrors every power, so that one rule serves both. True if
         something had to be cut."""
+        self._open_books(sign, limit_w, uncontrolled_w)
+        self._book_given(sign, has_relief)
+        if not self._cut(sign):
+            return False
+        self.reasons |= BUDGET_IMPORT if sign > 0 else BUDGET_EXPORT
+        return True
+
+    def _open_books(self, sign, limit_w, uncontrolled_w):
         for axis in range(self._axes):
             self._ledger.left_w[axis] = sign * (limit_w[axis] - uncontrolled_w[axis])
-        self._book_given(sign, has_relief)
-        is_cut = self._cut(sign)
-        if is_cut:
-            self.reasons |= BUDGET_IMPORT if sign > 0 else BUDGET_EXPORT
-        return is_cut
 
     def _book_given(self, sign, has_relief):
         """Protected loads, and those who give relief: only as far as they are seen to, now."""
-        resources = self._resources
-        for index in range(resources.count):
+        index = 0
+        while index < self._resources.count:
             wanted_w = sign * self._new_w[index]
             if wanted_w > 0:
-                if resources.is_protected[index]:
+                if self._resources.is_protected[index]:
                     self._ledger.take(index, wanted_w)
             elif has_relief:
-                relief_w = min(sign * resources.power_w[index], 0)
-                self._ledger.take(index, max(wanted_w, relief_w))
+                wanted_w = max(wanted_w, sign * self._resources.power_w[index])
+                if wanted_w < 0:
+                    self._ledger.take(index, wanted_w)
+            index += 1
 
     def _cut(self, sign):
-        resources = self._resources
         is_cut = False
-        for index in range(resources.count):
+        index = 0
+        while index < self._resources.count:
             wanted_w = sign * self._new_w[index]
-            if wanted_w > 0 and not resources.is_protected[index]:
+            if wanted_w > 0 and not self._resources.is_protected[index]:
                 if wanted_w > self._ledger.room_w(index):
                     wanted_w = self._fit(index, self._ledger.room_w(index))
                     self._new_w[index] = sign * wanted_w
                     is_cut = True
                 self._ledger.take(index, wanted_w)
+            index += 1
         return is_cut
 
     def _fit(self, index, room_w):
@@ -136,26 +145,28 @@ class Guard:
         return room_w
 
     def _apply_stages(self, stage_import, stage_export):
-        resources = self._resources
         self.reasons |= STAGE
-        for index in range(resources.count):
-            kind = resources.kind[index]
-            wanted_w = self._new_w[index]
+        for index in range(self._resources.count):
             if stage_import >= TO_MINIMUM:
-                if kind == EVSE:
-                    wanted_w = min(wanted_w, resources.min_w[index])
-                    if stage_import >= PAUSE:
-                        wanted_w = 0
-                elif kind == BATTERY:
-                    wanted_w = min(wanted_w, 0)
+                self._relieve_import(index, stage_import)
             if stage_export >= TO_MINIMUM:
-                if kind == PV:
-                    wanted_w = max(wanted_w, resources.fallback_w[index])
-                    if stage_export >= PAUSE:
-                        wanted_w = 0
-                elif kind == BATTERY:
-                    wanted_w = max(wanted_w, 0)
-            self._new_w[index] = wanted_w
+                self._relieve_export(index, stage_export)
+
+    def _relieve_import(self, index, stage):
+        kind = self._resources.kind[index]
+        if kind == EVSE:
+            limit_w = 0 if stage >= PAUSE else self._resources.min_w[index]
+            self._new_w[index] = min(self._new_w[index], limit_w)
+        elif kind == BATTERY:
+            self._new_w[index] = min(self._new_w[index], 0)
+
+    def _relieve_export(self, index, stage):
+        kind = self._resources.kind[index]
+        if kind == PV:
+            limit_w = 0 if stage >= PAUSE else self._resources.fallback_w[index]
+            self._new_w[index] = max(self._new_w[index], limit_w)
+        elif kind == BATTERY:
+            self._new_w[index] = max(self._new_w[index], 0)
 
     def _fall_back(self, limits):
         """Open loop: commissioned values, valid with the firm limits; 0 where less is allowed."""

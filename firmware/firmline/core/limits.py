@@ -34,6 +34,7 @@ class Limits:
         self.high_w = watts_array(AXES)
         self.low_w = watts_array(AXES)
         self.binding = array("b", [FIRM, FIRM])
+        self._found_w = watts_array(2)
         self.is_changed = True
         for axis in range(1, AXES):
             conductor_w = min(site.firm_conductor_w, site.ceiling_conductor_w)
@@ -43,26 +44,29 @@ class Limits:
 
     def update(self, is_alive, dynamic_import, dynamic_export, emergency_import, emergency_export):
         """Arbitrate once more. Limits in W >= 0 or NONE; `is_alive`: the head-end's heartbeat."""
-        site = self._site
-        import_w = self._envelope(IMPORT, site.firm_import_w, is_alive, dynamic_import)
-        export_w = self._envelope(EXPORT, site.firm_export_w, is_alive, dynamic_export)
-        import_w = self._bound(IMPORT, import_w, site.ceiling_import_w, CEILING)
-        export_w = self._bound(EXPORT, export_w, site.ceiling_export_w, CEILING)
-        import_w = self._bound(IMPORT, import_w, emergency_import, EMERGENCY)
-        export_w = self._bound(EXPORT, export_w, emergency_export, EMERGENCY)
-        self.is_changed = import_w != self.high_w[0] or export_w != -self.low_w[0]
-        self.high_w[0] = import_w
-        self.low_w[0] = -export_w
+        self._envelope(IMPORT, is_alive, dynamic_import)
+        self._envelope(EXPORT, is_alive, dynamic_export)
+        self._bound(IMPORT, self._site.ceiling_import_w, CEILING)
+        self._bound(EXPORT, self._site.ceiling_export_w, CEILING)
+        self._bound(IMPORT, emergency_import, EMERGENCY)
+        self._bound(EXPORT, emergency_export, EMERGENCY)
+        self._publish(self._found_w[IMPORT], -self._found_w[EXPORT])
 
-    def _envelope(self, direction, firm_w, is_alive, dynamic_w):
+    def _envelope(self, direction, is_alive, dynamic_w):
+        firm_w = self._site.firm_export_w if direction else self._site.firm_import_w
         if dynamic_w >= 0 and (is_alive or dynamic_w < firm_w):
             self.binding[direction] = DYNAMIC
-            return dynamic_w
-        self.binding[direction] = FIRM
-        return firm_w
+            self._found_w[direction] = dynamic_w
+        else:
+            self.binding[direction] = FIRM
+            self._found_w[direction] = firm_w
 
-    def _bound(self, direction, limit_w, other_w, source):
-        if 0 <= other_w < limit_w:
+    def _bound(self, direction, limit_w, source):
+        if 0 <= limit_w < self._found_w[direction]:
             self.binding[direction] = source
-            return other_w
-        return limit_w
+            self._found_w[direction] = limit_w
+
+    def _publish(self, high_w, low_w):
+        self.is_changed = high_w != self.high_w[0] or low_w != self.low_w[0]
+        self.high_w[0] = high_w
+        self.low_w[0] = low_w

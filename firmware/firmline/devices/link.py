@@ -10,12 +10,12 @@ Device sign: > 0 W consumes, < 0 W supplies. Commands: EVSE >= 0; PV <= 0 (minus
 battery signed.
 """
 
-from firmline.core.units import NEVER_MS, const, elapsed_ms, remaining_ms
+from firmline.core.units import NEVER_MS, clamp, const, elapsed_ms, remaining_ms
 from firmline.devices.chain import FOUND, MISSING, ModelChain
 from firmline.devices.layout import conductors, placed_blocks, placed_identify
 from firmline.devices.measured import Measured
 from firmline.devices.setpoint import can_encode, encode, word_value
-from firmline.modbus.rtu import DONE, READ_HOLDING, WRITE_SINGLE
+from firmline.modbus.rtu import DONE, EXCEPTION, READ_HOLDING, WRITE_SINGLE
 
 NO_JOB = const(0)
 READ = const(1)
@@ -30,6 +30,7 @@ _WALK = const(1)
 _IDENTIFY = const(2)
 _SETUP = const(3)
 _READY = const(4)
+_LOST = const(5)  # was ready once: the command itself is the probe
 
 # kinds of transaction
 _ASK_MODEL = const(0)
@@ -43,6 +44,7 @@ _SETUP_EVERY_MS = const(60000)  # a device that restarted between two polls has 
 _FIRST_PAUSE_MS = const(500)  # between attempts at a lost device; doubles up to the longest
 _LONGEST_PAUSE_MS = const(4000)
 _COUNT_MASK = const(0x3FFFFFFF)
+_MOST_PHASE_W = const(178956970)  # a third of 2**29
 
 
 class DeviceLink(Measured):
@@ -99,6 +101,7 @@ class DeviceLink(Measured):
         places = conductors(self.role, options.get("phases", 7), self._is_split)
         self._models = table["models"]
         self._chain = ModelChain(self._models, options.get("base", 40000))
+        self._known_bases = list(self._chain.bases)  # as they were when it was last ready
         self._identify = placed_identify(table["identify"])
         self._setup = table["setup"]
         self._command = table["command"]
@@ -112,6 +115,7 @@ class DeviceLink(Measured):
         self.acked_ms = 0  # of the last command or refresh
         self.taken_ms = 0  # when the present value was first acknowledged
         self._has_command = False
+        self._was_ready = False
         self._is_acked = False
         self._is_pending = False
         self._is_tighter = False
@@ -156,6 +160,9 @@ class DeviceLink(Measured):
             return self.job(now_ms)
         if self._pause_left_ms(now_ms):
             return NO_JOB
+        if stage == _LOST:
+            self._kind = _WRITE_COMMAND
+            return REFRESH  # it goes behind the meter: many dead devices must not hide that
         if stage == _SETUP:
             self._kind = _WRITE_SETUP
         else:
@@ -259,7 +266,7 @@ class DeviceLink(Measured):
 
     def _write(self, master, frame):
         words = frame[3]
-        self._address = self._chain.bases[frame[0]] + frame[2]
+        self._address = self._written_base(frame[0]) + frame[2]
         self._count = len(words)
         if frame[1] == WRITE_SINGLE:
             value = word_value(words[0], self)
@@ -271,6 +278,10 @@ class DeviceLink(Measured):
             value = word_value(words[k], self)
             master.set_register(k, value)
         self._write_multiple(master)
+
+    def _written_base(self, slot):
+        bases = self._known_bases if self._stage == _LOST else self._chain.bases
+        return bases[slot]
 
     def _write_single(self, master, value):
         master.start_write_single(
@@ -285,13 +296,18 @@ class DeviceLink(Measured):
     def finish(self, master, state, now_ms):
         """Take the outcome (DONE or FAILED) of the transaction started by `begin`."""
         if state != DONE:
-            self._count_failure(now_ms)
+            if self._stage == _LOST and master.error == EXCEPTION:
+                self._refuse(now_ms)  # another device
+            else:
+                self._count_failure(now_ms)
             return
         self.last_ok_ms = now_ms
         self.failures_in_row = 0
         self._is_answering = True
         kind = self._kind
-        if kind == _ASK_BLOCK:
+        if self._stage == _LOST:
+            self._restart(now_ms)  # it is back, or another: identify and set up, then command
+        elif kind == _ASK_BLOCK:
             self._finish_block(master, now_ms)
         elif kind == _WRITE_COMMAND:
             self._finish_command(now_ms)
@@ -301,6 +317,13 @@ class DeviceLink(Measured):
             self._finish_identity(master, now_ms)
         else:
             self._finish_header(master, now_ms)
+
+    def _phase_sum_w(self):
+        """Each phase alone may show nearly 2**29 W; their sum must not pass it either."""
+        total_w = 0
+        for k in range(3):
+            total_w += clamp(self.l_w[k], -_MOST_PHASE_W, _MOST_PHASE_W)
+        return total_w
 
     def _count_failure(self, now_ms):
         self.failures = (self.failures + 1) & _COUNT_MASK
@@ -323,7 +346,12 @@ class DeviceLink(Measured):
             return  # nothing to set up again: keep asking at once
         self._pause_ms = min(self._pause_ms * 2 or _FIRST_PAUSE_MS, self._longest_pause_ms)
         self._paused_ms = now_ms
-        self._restart(now_ms)
+        if self._was_ready and self._has_command:
+            # A device that hears but is not heard would be fed by any other question, and stay
+            # where it is; the command moves it although its answer is lost. Hazard H-07.
+            self._stage = _LOST
+        else:
+            self._restart(now_ms)
 
     def _restart(self, now_ms):
         """Go to the first stage that the table has."""
@@ -350,11 +378,14 @@ class DeviceLink(Measured):
         if self._stage == _WALK and self._identify:
             self._stage = _IDENTIFY
         elif self._stage != _SETUP and not can_encode(self._set_unit, self):
-            self._lose(now_ms)
+            self._refuse(now_ms)
         elif self._stage != _SETUP and self._setup:
             self._stage = _SETUP
         else:
             self._stage = _READY
+            self._was_ready = True
+            for k in range(len(self._known_bases)):
+                self._known_bases[k] = self._chain.bases[k]
             self._setup_ms = now_ms
             self._pause_ms = 0
             self.is_online = True
@@ -364,15 +395,20 @@ class DeviceLink(Measured):
         if found == FOUND:
             self._advance(0, now_ms)
         elif found == MISSING:
-            self._lose(now_ms)
+            self._refuse(now_ms)
 
     def _finish_identity(self, master, now_ms):
         block = self._identify[self._step]
         if not self._decode_all(master, block[5]) and block[4]:  # required
             self.rejected = (self.rejected + 1) & _COUNT_MASK
-            self._lose(now_ms)
+            self._refuse(now_ms)
             return
         self._advance(len(self._identify), now_ms)
+
+    def _refuse(self, now_ms):
+        """It answers, but is not what the table expects: nothing may be written to it."""
+        self._was_ready = False
+        self._lose(now_ms)
 
     def _finish_command(self, now_ms):
         self._command_step += 1
@@ -394,7 +430,7 @@ class DeviceLink(Measured):
         self.is_online = True
         if self._index == 0:
             if self._sums_phases:
-                self.total_w = self.l_w[0] + self.l_w[1] + self.l_w[2]
+                self.total_w = self._phase_sum_w()
             if self._is_split:
                 self.l_ma[1] = self.l_ma[0]
             self.samples = (self.samples + 1) & _COUNT_MASK

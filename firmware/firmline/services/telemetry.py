@@ -23,7 +23,11 @@ class Telemetry:
     def update(self, now_ms):
         self._update_state(now_ms)
         self._update_meter()
+        self._update_bus()
         self._update_limits()
+        self._update_resources()
+
+    def _update_resources(self):
         values = self.values
         resources = self._controller.resources
         for index in range(self._shown):
@@ -52,18 +56,19 @@ class Telemetry:
 
     def _update_meter(self):
         values = self.values
-        controller = self._controller
-        meter = controller.meter
+        meter = self._controller.meter
         values[r.T_PCC_W] = meter.total_w
-        for conductor in range(controller.site.axes - 1):
+        for conductor in range(self._controller.site.axes - 1):
             values[r.T_L1_W + conductor] = meter.l_w[conductor]
             values[r.T_L1_MA + conductor] = meter.l_ma[conductor]
             values[r.T_L1_DV + conductor] = meter.l_dv[conductor]
+
+    def _update_bus(self):
         errors = 0
-        for bus in controller.buses:
-            master = bus.master
-            errors += master.timeouts + master.crc_errors + master.exceptions + master.malformed
-        values[r.T_BUS_ERRORS] = errors
+        for bus in self._controller.buses:
+            errors += bus.master.timeouts + bus.master.crc_errors
+            errors += bus.master.exceptions + bus.master.malformed
+        self.values[r.T_BUS_ERRORS] = errors
 
     def _update_limits(self):
         values = self.values
