@@ -186,7 +186,8 @@ class Bench:
         excursions = self.recorder.excursions()
         numbers["command_s"] = metrics.spread(metrics.command_times(excursions, writes))
         numbers["fallback_s"] = metrics.spread(self.fallback.measured_s)
-        numbers["head_end_loss_s"] = metrics.spread(self.silence.measured_s)
+        if not self.target.is_wall_clock:
+            numbers["head_end_loss_s"] = metrics.spread(self.silence.measured_s)
         numbers["headroom_used"] = self.headroom.used()
         relays = {}
         for item in self.scenario.plant.relay_load:

@@ -164,7 +164,7 @@ def _add_conformance(commands):
         "claimed (default %(default)s)",
     )
     suite.add_argument(
-        "--select", nargs="+", default=[], metavar="TC-...", help="only these checks, or beginnings"
+        "--select", nargs="+", default=[], metavar="TC-...", help="only checks that begin so"
     )
     _add_target(suite)
     suite.add_argument("--out", metavar="DIR", default="build/conformance")

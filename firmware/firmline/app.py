@@ -8,7 +8,7 @@ command that did not come from the guard.
 
 from firmline.core import mode as modes
 from firmline.core import supervisor as checks
-from firmline.core.snapshot import EVSE, RELAY, Snapshot, watts_array
+from firmline.core.snapshot import BATTERY, EVSE, RELAY, Snapshot, watts_array
 from firmline.core.supervisor import Supervisor
 from firmline.core.units import HALF_RING_MS, const, elapsed_ms, remaining_ms, watts
 from firmline.devices.measured import STATE_CHARGING, STATE_WAITING
@@ -174,7 +174,8 @@ class Controller:
             if self.links[index] is None:
                 self._look_at_relay(index)
             else:
-                self._look_at_link(index, self.links[index], now_ms)
+                self._look_at_link(index, self.links[index])
+                self._look_for_effect(index, now_ms)
 
     def _look_at_relay(self, index):
         resources = self.resources
@@ -183,21 +184,34 @@ class Controller:
         resources.power_w[index] = resources.command_w[index]
         resources.in_flight[index] = 0
 
-    def _look_at_link(self, index, link, now_ms):
+    def _look_at_link(self, index, link):
         resources = self.resources
         resources.is_online[index] = link.is_online
         power_w = link.power_w
+        if resources.kind[index] == BATTERY:
+            self._look_at_charge(index, link.soc_permille)
         if resources.kind[index] == EVSE:
             power_w = link.draw_w
             resources.wants[index] = link.state == STATE_WAITING or link.state == STATE_CHARGING
         resources.power_w[index] = power_w if link.is_online else 0
         if link.samples != self._seen_samples[index]:
             self._seen_samples[index] = link.samples
-            change_w = abs(power_w - self._seen_w[index])
-            self._is_steady[index] = change_w <= max(_STEADY_W, abs(power_w) >> 4)
-            self._seen_w[index] = power_w
-        if resources.in_flight[index] and self._has_settled(index, link, now_ms):
-            self.cycle.settled(index)
+            self._note_reading(index, power_w)
+
+    def _look_at_charge(self, index, soc_permille):
+        """An unknown state of charge (-1) counts as low."""
+        self.resources.is_low[index] = soc_permille <= self._entries[index]["min_soc_permille"]
+
+    def _look_for_effect(self, index, now_ms):
+        if self.resources.in_flight[index]:
+            if self._has_settled(index, self.links[index], now_ms):
+                self.cycle.settled(index)
+
+    def _note_reading(self, index, power_w):
+        """Steady: two readings in a row that agree within 200 W or a sixteenth."""
+        change_w = abs(power_w - self._seen_w[index])
+        self._is_steady[index] = change_w <= max(_STEADY_W, abs(power_w) >> 4)
+        self._seen_w[index] = power_w
 
     def _has_settled(self, index, link, now_ms):
         """Both the device's own reading and the PCC sample are younger than the effect of the

@@ -74,7 +74,8 @@ class SilenceWatch:
 
     The controller's own statement, at the instants at which it is polled: what the *site* then
     does is judged on the truth, by the oracle. `measured_s`: one value for each silence that
-    outlasted the timeout while a limit looser than firm was in force.
+    outlasted the timeout while a limit looser than firm was in force. On a wall-clock target
+    there is none: its view comes from the head-end's own polls, and that is what fell silent.
     """
 
     def __init__(self, world, target, config):
@@ -101,7 +102,7 @@ class SilenceWatch:
         )
 
     def _begin(self, beat_us):
-        if beat_us == self._beat_us and self._is_loose():
+        if beat_us == self._beat_us and not self._target.is_wall_clock and self._is_loose():
             self._look(beat_us)
 
     def _look(self, beat_us):

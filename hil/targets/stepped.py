@@ -39,6 +39,7 @@ class SteppedTarget:
         self.polls = 0
         self.head_end = None
         self.stalled = False  # only the host's time can stall
+        self.is_wall_clock = False
 
     def start(self):
         """Bring the controller up at the world's present time."""
@@ -139,7 +140,7 @@ class _MemoryHardware:
         self.ports = {}
         self.outputs = {}
 
-    def open_port(self, name, baud):
+    def open_port(self, name, baud, is_even):
         self.ports[name] = _MemoryPort()
         return self.ports[name]
 

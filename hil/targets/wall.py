@@ -128,6 +128,8 @@ class HostClockTarget:
     0 until `start` has seen the controller alive.
     """
 
+    is_wall_clock = True
+
     def __init__(self, world, wires, config_path):
         self.world = world
         self.view = StatusView(self)

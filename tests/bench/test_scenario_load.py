@@ -215,7 +215,7 @@ def test_config_holds_what_the_controller_is_told_and_nothing_of_the_bench(tmp_p
             "firm_import_w": 17000,
             "firm_export_w": 0,
         },
-        "buses": [{"port": "uart0", "baud": 19200}],
+        "buses": [{"port": "uart0", "baud": 19200, "parity": "none"}],
         "head_end": {"port": "uart1", "baud": 19200, "unit": 1},
         "devices": [
             {"name": "grid_meter", "type": "eastron_sdm630", "bus": 0, "unit": 1, "role": "pcc"},

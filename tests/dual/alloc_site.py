@@ -118,7 +118,7 @@ class FakeHardware:
         self.feeds = 0
         self._us = MASK - 500000
 
-    def open_port(self, name, baud):
+    def open_port(self, name, baud, is_even):
         self.ports[name] = CopyPort()
         return self.ports[name]
 

@@ -138,7 +138,8 @@ def test_terra_measurements_of_a_known_state(fakes, terra):
     fakes.ask(terra, 3, 0x4000, 1)
     ev.energy_ws = 3600.0 * 75_005
     fakes.at(1)
-    assert fakes.ask(terra, 3, 0x4010, 6) == [0, 12_345, 0, 0, 0, 12_345]
+    # wired to L1 and L3 of the site: these are its own L1 and L2
+    assert fakes.ask(terra, 3, 0x4010, 6) == [0, 12_345, 0, 12_345, 0, 0]
     assert fakes.ask(terra, 3, 0x4016, 6) == [0, 2300, 0, 2300, 0, 2300]
     assert fakes.ask(terra, 3, 0x401C, 4) == [1, 70_000 - 65_536, 1, 75_000 - 65_536]
     assert len(fakes.ask(terra, 3, 0x400C, 18)) == 18

@@ -341,6 +341,9 @@ class Allocator:
     # Storage and generation
 
     def _propose_storage(self):
+        """One after the other, so that two do not give up at the same time what both gave."""
+        for index in self._batteries:
+            self._resources.proposal_w[index] = self._resources.command_w[index]
         for index in self._batteries:
             self._propose_battery(index)
 
@@ -363,10 +366,30 @@ class Allocator:
             return command_w
         if resources.policy[index] != SELF_CONSUMPTION:
             return 0
-        wanted_w = resources.power_w[index] - self._snapshot.axis_w[0]
+        wanted_w = resources.power_w[index] - self._exchange_w(index)
+        if wanted_w < 0 and resources.is_low[index]:
+            return 0  # what is left is kept for the limit
         if wanted_w and abs(wanted_w - command_w) < (resources.high_w[index] >> 6):
             return command_w
         return wanted_w
+
+    def _exchange_w(self, battery):
+        """At the PCC, as if the other batteries already did what they have been told."""
+        exchange_w = self._snapshot.axis_w[0]
+        k = 0
+        while k < len(self._batteries):
+            if self._batteries[k] != battery:
+                exchange_w += self._pending_w(self._batteries[k])
+            k += 1
+        return exchange_w
+
+    def _pending_w(self, index):
+        """What a changed command will still bring; a full or empty battery brings nothing."""
+        resources = self._resources
+        proposal_w = resources.proposal_w[index]
+        if resources.in_flight[index] or proposal_w != resources.command_w[index]:
+            return proposal_w - resources.power_w[index]
+        return 0
 
     def _storage_room_w(self, battery, sign):
         """How far battery `battery` may go toward import (+1) or export (-1); < 0: must help.
@@ -399,8 +422,8 @@ class Allocator:
             return power_w
         if resources.kind[index] == BATTERY:
             if sign > 0:
-                return highest_w(resources.command_w[index], power_w)
-            return lowest_w(resources.command_w[index], power_w)
+                return highest_w(resources.proposal_w[index], power_w)
+            return lowest_w(resources.proposal_w[index], power_w)
         if sign > 0:
             return max(resources.proposal_w[index], self._balance.credit_w[index])
         return lowest_w(resources.proposal_w[index], power_w)

@@ -73,6 +73,7 @@ class Resources:
         self.power_w = watts_array(count)  # 0 when the link is silent: no credit
         self.is_online = bytearray(count)
         self.wants = bytearray(count)
+        self.is_low = bytearray(count)  # a battery at its reserve: discharges only for a limit
         # commands
         self.proposal_w = watts_array(count)
         self.command_w = watts_array(count)  # what the guard let through

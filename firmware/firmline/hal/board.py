@@ -16,14 +16,21 @@ _CAUSE_PATH = "cause.txt"
 
 
 class SerialPort:
-    """8N1; `enable` is the driver-enable Pin or None for an auto-direction transceiver."""
+    """8 data bits, 1 stop bit; `enable` is the driver-enable Pin or None for an auto-direction transceiver."""
 
-    def __init__(self, number, baud, tx, rx, enable):
+    def __init__(self, number, baud, is_even, tx, rx, enable):
         self._enable = None
         if enable is not None:
             self._enable = machine.Pin(enable, machine.Pin.OUT, value=0)
         self._uart = machine.UART(
-            number, baud, tx=machine.Pin(tx), rx=machine.Pin(rx), txbuf=256, rxbuf=512, timeout=0
+            number,
+            baud,
+            parity=0 if is_even else None,
+            tx=machine.Pin(tx),
+            rx=machine.Pin(rx),
+            txbuf=256,
+            rxbuf=512,
+            timeout=0,
         )
         self._is_sending = False
 
@@ -73,11 +80,11 @@ class BoardHardware:
         with open(_CONFIG_PATH) as file:
             return file.read()
 
-    def open_port(self, name, baud):
+    def open_port(self, name, baud, is_even):
         if name not in self._board.UARTS:
             raise OSError("port %s: this board has %s" % (name, sorted(self._board.UARTS)))
         number, tx, rx, enable = self._board.UARTS[name]
-        return SerialPort(number, baud, tx, rx, enable)
+        return SerialPort(number, baud, is_even, tx, rx, enable)
 
     def open_output(self, pin, active_low):
         if pin not in self._board.OUTPUT_PINS:

@@ -88,7 +88,7 @@ class Hardware:
         with open(self._config_path) as file:
             return file.read()
 
-    def open_port(self, name, baud):
+    def open_port(self, name, baud, is_even):
         port = Port()
         self._ports.append(port)
         self._names.append(name)

@@ -35,6 +35,7 @@ _LINUX_SPEEDS = {
 }
 # c_cflag, Linux and BSD: 8 data bits, receiver on, no modem lines; no parity, one stop bit
 _CFLAG = {"linux": 0o4260, "darwin": 0x8B00}
+_EVEN = {"linux": 0o400, "darwin": 0x1000}  # PARENB
 _REASONS = {2: "does not exist", 13: "may not be opened (permission)", 25: "is not a serial port"}
 
 
@@ -47,8 +48,8 @@ def speed_code(baud, platform):
     return _LINUX_SPEEDS[baud]
 
 
-def _make_raw(descriptor, baud):
-    """8N1, no translation, no flow control, and a read that returns at once: the interpreter
+def _make_raw(descriptor, baud, is_even):
+    """8 data bits, 1 stop bit, no translation, no flow control, and a read that returns at once: the interpreter
     reads on until the buffer is full, so a read that waits for a byte would stop the controller.
     """
     code = speed_code(baud, sys.platform)
@@ -56,6 +57,8 @@ def _make_raw(descriptor, baud):
     settings = termios.tcgetattr(descriptor)
     settings[0] = settings[1] = 0
     settings[2] = _CFLAG.get(sys.platform, settings[2])
+    if is_even:
+        settings[2] |= _EVEN.get(sys.platform, 0)
     settings[4] = settings[5] = code
     characters = settings[6]
     for index in range(len(characters)):
@@ -71,9 +74,9 @@ class SerialPort:
     which is for good: a path that comes back may be another device.
     """
 
-    def __init__(self, path, baud):
+    def __init__(self, path, baud, is_even=False):
         self._file = open(path, "r+b", buffering=0)
-        _make_raw(self._file.fileno(), baud)
+        _make_raw(self._file.fileno(), baud, is_even)
         self._poll = select.poll()
         self._poll.register(self._file, select.POLLIN | select.POLLOUT)
         self._buffer = bytearray(_BUFFER_SIZE)
@@ -163,7 +166,7 @@ class Hardware:
         except (OSError, UnicodeError) as error:
             raise OSError("%s: cannot be read: %s" % (self._config_path, _reason(error)))
 
-    def open_port(self, name, baud):
+    def open_port(self, name, baud, is_even):
         if name not in self._ports:
             raise OSError("port %s is not given: use --port %s=/dev/..." % (name, name))
         path = self._ports[name]
@@ -171,7 +174,7 @@ class Hardware:
             raise OSError("port %s: %s is port %s already" % (name, path, self._used[path]))
         self._used[path] = name
         try:
-            return SerialPort(path, baud)
+            return SerialPort(path, baud, is_even)
         except OSError as error:
             raise OSError("port %s: %s: %s" % (name, path, _reason(error)))
 

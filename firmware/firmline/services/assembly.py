@@ -90,7 +90,7 @@ def build_link(device, config):
     """The link of one Modbus device; options in the link's own units."""
     options = dict(device)
     voltage_v = config["site"]["voltage_v"]
-    phases = device.get("phases") or "L123"
+    phases = device.get("phases") or "L123"[: 1 + config["site"]["phases"]]
     options["voltage_dv"] = voltage_v * 10
     options["phases"] = configs.phase_mask(phases)
     if options.get("base") is None:
@@ -105,7 +105,7 @@ def build_link(device, config):
 
 
 def build_buses(config, links, open_port):
-    """One Bus per entry; `open_port(name, baud)` gives the port; the meter leads its bus."""
+    """One Bus per entry; `open_port(name, baud, is_even)` gives the port; the meter leads its bus."""
     buses = []
     for number in range(len(config["buses"])):
         entry = config["buses"][number]
@@ -116,7 +116,10 @@ def build_buses(config, links, open_port):
                 if role_of(device) == "meter":
                     meter_index = len(members)
                 members.append(link)
-        master = RtuMaster(open_port(entry["port"], entry["baud"]), entry["baud"])
+        baud = entry["baud"]
+        is_even = entry["parity"] == "even"
+        port = open_port(entry["port"], baud, is_even)
+        master = RtuMaster(port, baud * 10 // 11 if is_even else baud)  # it counts 10 bits a byte
         buses.append(Bus(master, members, meter_index))
     return buses
 
@@ -125,5 +128,5 @@ def build_server(config, registers, open_port):
     entry = config["head_end"]
     if entry is None:
         return None
-    port = open_port(entry["port"], entry["baud"])
+    port = open_port(entry["port"], entry["baud"], False)
     return RtuServer(port, entry["baud"], entry["unit"], registers)

@@ -60,6 +60,7 @@ TIMING = (
 BUS = (
     ("port", TEXT, 1, 32, ..., ""),
     ("baud", INT, 1200, 921600, 19200, "Bd"),
+    ("parity", CHOICE, ("none", "even"), None, "none", ""),
 )
 HEAD_END = (
     ("port", TEXT, 1, 32, ..., ""),
