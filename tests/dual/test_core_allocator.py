@@ -145,6 +145,16 @@ def test_what_one_cannot_take_goes_to_the_others():
     assert list(bench.resources.command_w) == [4800, 14799]
 
 
+def test_the_share_ends_after_four_rounds():
+    # each round fills one more load up: 15 of 19,600 W stay unused
+    rows = []
+    for k in range(6):
+        high_w = (1480, 3324, 3639, 3704, 7360, 7360)[k]
+        rows.append(evse(1 << k % 3, high_w, 1380))
+    bench = started(rows)
+    assert list(bench.resources.command_w) == [1480, 3324, 3639, 3704, 3719, 3719]
+
+
 def test_the_tightest_conductor_ends_the_share():
     # 9,200 W less 184 W less 5,000 W of load leave 4,016 W on L1
     bench = Bench([evse(L1, 7360, 1380), evse(L2, 7360, 1380)])
@@ -416,6 +426,19 @@ def test_self_consumption_leaves_small_differences_alone():
     assert bench.step() == [-3078]
 
 
+def test_a_battery_at_its_reserve_supplies_for_a_limit_only():
+    bench = Bench([battery()])
+    bench.resources.policy[0] = SELF_CONSUMPTION
+    bench.resources.is_low[0] = 1
+    bench.load_w = [3000, 0, 0, 0]
+    assert bench.step() == [0]
+    bench.load_w = [-3000, 0, 0, 0]
+    assert bench.step() == [3000]
+    bench.obey()
+    bench.load_w = [22000, 0, 0, 0]
+    assert bench.step() == [-2400]
+
+
 def test_two_batteries_share_one_exchange():
     bench = Bench([battery(), battery()])
     fill(bench.resources.policy, (SELF_CONSUMPTION, SELF_CONSUMPTION))
@@ -476,7 +499,9 @@ def test_a_battery_carries_what_a_cut_vehicle_still_draws():
 
 
 def test_import_wins_where_a_battery_cannot_serve_both():
-    bench = Bench([battery(L123)], limits=FixedLimits((0, 9200, 9200, 9200), (0, -9200, -9200, -9200)))
+    bench = Bench(
+        [battery(L123)], limits=FixedLimits((0, 9200, 9200, 9200), (0, -9200, -9200, -9200))
+    )
     bench.load_w = [0, 0, 0, 0]
     assert bench.step() == [-50]
 

@@ -3,9 +3,9 @@
 
 from sites import (
     L1,
-    L12,
     L2,
     L3,
+    L12,
     L123,
     battery,
     evse,

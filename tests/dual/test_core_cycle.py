@@ -7,9 +7,9 @@ L1..L3, PV on L3 and a relay on L2, with fallback values of their own.
 
 from sites import (
     L1,
-    L123,
     L2,
     L3,
+    L123,
     at,
     battery,
     evse,
@@ -396,15 +396,46 @@ def test_a_resource_that_never_acknowledges_lets_no_load_rise():
     bench.command(7000, 2000)
     bench.sample(0, 22500, 8000, 2000)
     assert bench.resources.in_flight[0] == 1
-    for _ in range(900):
+    for _ in range(600):
         fill(bench.resources.power_w, (0, 2000))  # it has even stopped drawing
         assert bench.sample(100, 2000, 0, 2000)[1] == 2000
-    bench.cycle.settled(0)
-    bench.resources.wants[0] = 0
-    for _ in range(52):
+
+
+def test_after_a_minute_without_acknowledgement_there_is_no_credit_any_more():
+    # commanded to 6,700 W it still draws 7,000 and a kettle is hidden behind what it was to save
+    bench = Bench([evse(L1, 7360, 1380)])
+    bench.command(7000)
+    assert bench.sample(0, 19900, 8000) == [6700]
+    fill(bench.resources.power_w, (7000,))
+    for _ in range(600):
+        assert bench.sample(100, 20000, 8000) == [6700]
+    assert bench.resources.in_flight[0] == 1, "not yet"
+    # 20,000 W less the 6,700 W it may draw: 6,300 W are left beside the margin
+    assert bench.sample(1, 20000, 8000) == [6300]
+
+
+def test_after_a_minute_without_acknowledgement_the_others_may_rise_again():
+    bench = Bench([evse(L1, 7360, 1380), evse(L2, 7360, 1380)])
+    bench.command(7000, 2000)
+    bench.sample(0, 22500, 8000, 2000)
+    for _ in range(652):
         fill(bench.resources.power_w, (0, 2000))
         bench.sample(100, 2000, 0, 2000)
     assert bench.resources.command_w[1] == 7360
+
+
+def test_each_change_starts_the_minute_again():
+    bench = Bench([evse(L1, 7360, 1380)])
+    bench.command(7000)
+    assert bench.sample(0, 19900, 8000) == [6700]
+    for _ in range(500):
+        bench.sample(100, 19900, 8000)
+    assert bench.sample(0, 20200, 8000) == [6400]
+    for _ in range(600):
+        bench.sample(100, 19900, 8000)
+    assert bench.resources.in_flight[0] == 1, "not yet"
+    bench.tick(1)
+    assert bench.resources.in_flight[0] == 0
 
 
 def test_a_resource_that_never_acknowledges_is_overruled_by_the_stages():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""core.freshness: fresh, late after the hold time, lost after the fallback time, never young again."""
+"""core.freshness: fresh, late after the hold time, lost after the fallback, never young again."""
 
 from sites import at
 

@@ -11,10 +11,10 @@ from sites import (
     FALLBACK,
     HOLD,
     L1,
-    L12,
-    L123,
     L2,
     L3,
+    L12,
+    L123,
     NORMAL,
     PV,
     RELAY,
@@ -241,7 +241,9 @@ def test_fallback_loads_are_off_one_watt_below_the_firm_import_limit():
 
 def test_fallback_sources_are_off_one_watt_below_the_firm_export_limit():
     for limit_w in range(9995, 10006):
-        bench = Bench((pv(L1, 8000, 2500), battery(L2, 5000, 5000, -700), evse(L1, 7360, 1380, 1840)))
+        bench = Bench(
+            (pv(L1, 8000, 2500), battery(L2, 5000, 5000, -700), evse(L1, 7360, 1380, 1840))
+        )
         bench.mode = FALLBACK
         bench.limits = FixedLimits(low_w=(-limit_w, -9200, -9200, -9200))
         expected = [-2500, -700, 1840] if limit_w >= 10000 else [0, 0, 1840]
@@ -345,7 +347,13 @@ def test_uncontrolled_export_makes_room_for_loads_only_as_far_as_it_goes():
 
 
 def test_a_source_counts_for_loads_only_as_far_as_it_supplies_now():
-    for power_w, expected_w in ((0, 1000), (-500, 1500), (-3000, 4000), (-5000, 4000), (700, 1000)):
+    for power_w, expected_w in (
+        (0, 1000),
+        (-500, 1500),
+        (-3000, 4000),
+        (-5000, 4000),
+        (700, 1000),
+    ):
         bench = Bench([evse(L1, 7360, 500), battery(L2, 5000, 5000)])
         bench.balance = FixedBalance((19000, 0, 0, 0))
         bench.powers(0, power_w)

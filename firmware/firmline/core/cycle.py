@@ -12,6 +12,9 @@ from firmline.core.escalation import TRIP, Escalation
 from firmline.core.freshness import FRESH, LATE, Freshness
 from firmline.core.guard import Guard
 from firmline.core.limits import Limits
+from firmline.core.units import const, elapsed_ms
+
+_LONGEST_FLIGHT_MS = const(60000)  # who has not obeyed by then gets no credit and stops nobody
 
 
 class Cycle:
@@ -30,13 +33,16 @@ class Cycle:
         self.export_clock = Escalation(site.response_ms)
         self.mode = modes.START
         self.fallbacks = 0
+        self._now_ms = 0
 
     def step(self, is_new_sample, now_ms):
         """Advance to `now_ms`. `is_new_sample`: the snapshot has changed since the last call."""
+        self._now_ms = now_ms
         if is_new_sample:
             self.trust.mark(now_ms)
         self._change_mode(self.trust.update(now_ms))
         self._watch(now_ms)
+        self._end_long_flights()
         if self.mode == modes.NORMAL and (is_new_sample or self.limits.is_changed):
             self.balance.update(self._snapshot)
             self.allocator.propose(self._snapshot, self.limits, self.balance, now_ms)
@@ -79,6 +85,13 @@ class Cycle:
         if self.import_clock.stage == TRIP or self.export_clock.stage == TRIP:
             self.mode = modes.next_mode(self.mode, modes.ON_TRIP)
 
+    def _end_long_flights(self):
+        resources = self._resources
+        for index in range(resources.count):
+            if resources.in_flight[index]:
+                if elapsed_ms(self._now_ms, resources.changed_ms[index]) > _LONGEST_FLIGHT_MS:
+                    resources.in_flight[index] = 0
+
     def _repeat(self):
         resources = self._resources
         for index in range(resources.count):
@@ -98,3 +111,4 @@ class Cycle:
                 if not resources.in_flight[index]:
                     resources.before_w[index] = resources.power_w[index]
                 resources.in_flight[index] = 1
+                resources.changed_ms[index] = self._now_ms

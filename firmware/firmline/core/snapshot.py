@@ -80,6 +80,7 @@ class Resources:
         self.previous_w = watts_array(count)  # the command before this cycle
         self.before_w = watts_array(count)  # what the device did before it was changed
         self.in_flight = bytearray(count)  # the change cannot be seen in the sample yet
+        self.changed_ms = watts_array(count)  # when the command was changed last
 
     def add(self, index, kind, mask, low_w, min_w, high_w, fallback_w):
         """Describe resource `index`. W in device sign; `mask` bits are conductors, at least one."""
