@@ -148,6 +148,10 @@ _TEXTS = {
     ("link", "poll_ms"): ("time between two readings", "short: a busy bus; long: old values"),
     ("meter", "role"): ("what it measures: the point of common coupling", ""),
     ("meter", "poll_ms"): ("time between two readings", "long: late reactions"),
+    ("meter", "latency_ms"): (
+        "from a change at the PCC to the reply that shows it",
+        "short: two steps on the same information",
+    ),
     ("wires", "phases"): (
         "conductors that feed it; default: all of the site's",
         "the wrong conductor is relieved",
@@ -188,13 +192,12 @@ _TEXTS = {
     ("battery", "policy"): ("what it does inside the limits", ""),
     ("battery", "min_soc_permille"): ("never discharged below, in thousandths", "wear"),
     ("pin", "pin"): ("the board's number of the output", "something else is switched"),
-    ("pin", "active_low"): (
+    ("relay", "active_low"): (
         "the load is on while the pin is low",
         "on and off are exchanged, also at start",
     ),
     ("relay", "load_w"): ("power of the switched load", "shedding takes too much or too little"),
     ("relay", "fallback_on"): ("stays on after a loss", ""),
-    ("relay", "min_on_s"): ("stays on at least this long, except for safety", "contact wear"),
     ("relay", "min_off_s"): ("stays off at least this long", "compressors are cycled"),
     ("relay", "protected"): ("is never shed", "the limit may not be held"),
     ("sunspec", "base"): (
@@ -204,7 +207,7 @@ _TEXTS = {
 }
 
 _GROUPS = {"bus": "link", "unit": "link", "timeout_ms": "link", "poll_ms": "link"}
-_GROUPS |= {"phases": "wires", "pin": "pin", "active_low": "pin", "base": "sunspec"}
+_GROUPS |= {"phases": "wires", "pin": "pin", "active_low": "relay", "base": "sunspec"}
 
 
 def texts(section, name):

@@ -19,6 +19,7 @@ from firmline.services.registers import Registers
 from firmline.services.telemetry import Telemetry
 
 _STEADY_W = const(200)
+_RELAY_MS = const(200)  # coil, contact and the load behind it
 _LONGEST_FLIGHT_MS = const(30000)  # a vehicle that has not started by then does not want to
 
 
@@ -66,6 +67,7 @@ class Controller:
         self._seen_samples = [0] * len(links)
         self._seen_w = watts_array(len(links))
         self._is_steady = bytearray(len(links))
+        self._moved_ms = [0] * len(links)  # when a relay was last switched
         self._meter_samples = 0
         self.buses = assembly.build_buses(config, pairs, self._hardware.open_port)
 
@@ -82,7 +84,7 @@ class Controller:
         trips = []
         for device in config["devices"]:
             if assembly.role_of(device) == "trip":
-                trips.append(self._hardware.open_output(device["pin"], device["active_low"]))
+                trips.append(self._hardware.open_output(device["pin"], False))
         self._trips = trips
         for output in trips:
             output.set(False)
@@ -165,24 +167,30 @@ class Controller:
         snapshot.samples = meter.samples
         snapshot.axis_w[0] = meter.total_w
         for conductor in range(self.site.axes - 1):
-            power_w = watts(meter.l_ma[conductor], self.site.voltage_dv)
+            power_w = watts(abs(meter.l_ma[conductor]), self.site.voltage_dv)
             snapshot.axis_w[conductor + 1] = -power_w if meter.l_w[conductor] < 0 else power_w
 
     def _look_at_resources(self, now_ms):
         """What each device does now, and whether its last command has had its effect."""
         for index in range(self.resources.count):
             if self.links[index] is None:
-                self._look_at_relay(index)
+                self._look_at_relay(index, now_ms)
             else:
                 self._look_at_link(index, self.links[index])
                 self._look_for_effect(index, now_ms)
 
-    def _look_at_relay(self, index):
+    def _look_at_relay(self, index, now_ms):
+        """It has no reading of its own: it does what it was told, once the PCC meter can have
+        seen it."""
         resources = self.resources
         resources.is_online[index] = 1
         resources.wants[index] = 1
         resources.power_w[index] = resources.command_w[index]
-        resources.in_flight[index] = 0
+        if resources.command_w[index] != resources.previous_w[index]:
+            self._moved_ms[index] = self._cycle_ms
+        flown_ms = elapsed_ms(now_ms, self._moved_ms[index])
+        if flown_ms >= _RELAY_MS + self.site.meter_latency_ms:
+            self.cycle.settled(index)
 
     def _look_at_link(self, index, link):
         resources = self.resources
@@ -281,13 +289,14 @@ class Controller:
         return wait_ms if wait_ms > 0 else 1
 
     def fail(self):
-        """After an unexpected exception: everything off, as far as the wires still work."""
-        self.cycle.fail()
+        """After an unexpected exception: everything off. The pins first, because the core may be
+        what failed; devices on a bus fall back by their own timers."""
+        for output in self._trips:
+            output.set(False)
         for output in self._outputs:
             if output is not None:
                 output.set(False)
-        for output in self._trips:
-            output.set(False)
+        self.cycle.fail()
 
 
 def main(hardware):
@@ -296,14 +305,14 @@ def main(hardware):
     left alive."""
     try:
         controller = Controller(load(hardware.read_config()), hardware)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, OSError, ValueError) as error:  # ValueError: not a text
         hardware.make_safe()
         hardware.record_cause(str(error))
         return 2
     try:
         hardware.run(controller)
-    except Exception as error:
-        controller.fail()
+    except BaseException as error:  # also a key pressed at the console: nothing runs on
         hardware.record_cause("stopped: " + repr(error))
+        controller.fail()
         raise
     return 0

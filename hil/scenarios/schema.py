@@ -155,7 +155,11 @@ _ON_BUS = _DEVICE | {
 _PLANT = {"plant": Field("name", required=True, note="bench only: the element it steers")}
 _WIRES = {"phases": _phases("conductors that feed it; default all of the site's")}
 DEVICES = {
-    "meter": _ON_BUS | {"role": Field("choice", choices=("pcc",), required=True)},
+    "meter": _ON_BUS
+    | {
+        "role": Field("choice", choices=("pcc",), required=True),
+        "latency_ms": _int(0, 10_000, "from a change to the reply that shows it"),
+    },
     "evse": _ON_BUS
     | _PLANT
     | {
@@ -195,11 +199,10 @@ DEVICES = {
         "load_w": _watts("what it switches", **_NEED),
         "phases": _phases(**_NEED),
         "fallback_on": Field("bool"),
-        "min_on_s": _int(0, DAY_S),
         "min_off_s": _int(0, DAY_S),
         "protected": Field("bool", note="never shed"),
     },
-    "trip": _DEVICE | {"pin": _int(0, 63, **_NEED), "active_low": Field("bool")},
+    "trip": _DEVICE | {"pin": _int(0, 63, **_NEED)},
 }
 for _role, _table in DEVICES.items():
     _types = tuple(kind for kind, role in DEVICE_TYPES.items() if role == _role)

@@ -125,7 +125,7 @@ REFUSED = (
     (("site.full_rated", "yes"), "site.full_rated", '"yes"', "true or false"),
     (("site.name", 5), "site.name", "5", "1 to 60 characters on one line"),
     (("devices.4.fallback_on", 0), "devices[4].fallback_on", "0", "true or false"),
-    (("devices.5.active_low", None), "devices[5].active_low", "null", "true or false"),
+    (("devices.4.active_low", None), "devices[4].active_low", "null", "true or false"),
     (("devices.1.type", 3), "devices[1].type", "3", "one of abb_terra_ac"),
     (("devices.1.type", []), "devices[1].type", "(a list of 0)", "one of abb_terra_ac"),
     # unknown keys, and keys of another role
@@ -140,7 +140,7 @@ REFUSED = (
     (("devices.0.base", 40000), "devices[0].base", "40000", "poll_ms"),  # not a sunspec type
     (("devices.1.role", "pcc"), "devices[1].role", '"pcc"', "watchdog_s"),
     (("devices.2.max_a", 16), "devices[2].max_a", "16", "rated_w"),
-    (("devices.4.unit", 16), "devices[4].unit", "16", "min_on_s"),
+    (("devices.4.unit", 16), "devices[4].unit", "16", "min_off_s"),
     (("devices.5.load_w", 16), "devices[5].load_w", "16", "one of the keys name, type, pin"),
     (("devices.1.type", "sunspec_pv_123"), "devices[1].max_a", "32", "rated_w"),
     # out of range, both sides of each kind of limit
@@ -452,7 +452,7 @@ def test_defaults_are_filled_in():
     assert battery["settle_ms"] == 1000
     assert relay["fallback_on"] is False and relay["protected"] is False
     assert relay["active_low"] is False
-    assert trip == {"name": "trip", "type": "trip_output", "pin": 7, "active_low": False}
+    assert trip == {"name": "trip", "type": "trip_output", "pin": 7}
 
 
 def test_head_end_and_timing_may_be_absent():
@@ -552,6 +552,30 @@ def test_ten_school_buses_on_a_400_a_service():
     changes = ("site.firm_a", 384)
     assert refusal(with_changes(*changes)).field == "site.firm_a"
     config.load(json.dumps(with_changes("site.full_rated", True, *changes)))
+
+
+def test_fallback_must_fit_on_each_conductor():
+    # 3 x 32 A on L1 are 22 kW, well inside 48 kW, but 96 A on one conductor of 90 A
+    given = good()
+    given["site"]["firm_a"] = 90
+    given["site"]["worst_case_load_w"] = 0
+    evse = given["devices"][1]
+    evse["phases"] = "L1"
+    evse["fallback_a"] = 32
+    for unit in (5, 6):
+        given["devices"].append(dict(evse, name="ev%d" % unit, unit=unit))
+    error = refusal(given)
+    assert error.field == "devices[7].fallback_a"
+    assert "at most 26 A in fallback on L1" in error.accepted
+    given["devices"][7]["phases"] = "L3"
+    config.load(json.dumps(given))
+
+
+def test_a_trip_output_is_never_active_low():
+    # pulled down while the board starts, it would say "healthy"
+    given = good()
+    given["devices"][5]["active_low"] = True
+    assert refusal(given).field == "devices[5].active_low"
 
 
 def test_phase_masks():

@@ -80,6 +80,10 @@ class Bench:
 # --- G1: range ---
 
 
+def test_a_new_guard_has_enforced_nothing():
+    assert Bench(ONE_OF_EACH).guard.reasons == 0
+
+
 def test_a_proposal_inside_everything_passes_unchanged():
     bench = Bench(ONE_OF_EACH)
     for proposals_w in ((0, 0, 0, 0), (1380, 5000, -8000, 3000), (7360, -4000, -1, 0)):
@@ -250,6 +254,16 @@ def test_fallback_sources_are_off_one_watt_below_the_firm_export_limit():
         assert bench.propose(0, 0, 0) == expected, limit_w
 
 
+def test_fallback_below_firm_leaves_not_one_watt():
+    bench = Bench((battery(L1, 5000, 5000, 1), battery(L1, 5000, 5000, -1)))
+    bench.mode = FALLBACK
+    assert bench.propose(0, 0) == [1, -1]
+    bench.limits = FixedLimits(high_w=(19999, 9200, 9200, 9200))
+    assert bench.propose(0, 0) == [0, -1]
+    bench.limits = FixedLimits(low_w=(-9999, -9200, -9200, -9200))
+    assert bench.propose(0, 0) == [1, 0]
+
+
 def test_fallback_ignores_measured_powers_and_stages():
     bench = Bench(ONE_OF_EACH)
     bench.mode = FALLBACK
@@ -338,6 +352,13 @@ def test_uncontrolled_power_alone_beyond_the_limit_leaves_nothing():
         bench.balance = FixedBalance((20000 + over_w, 0, 0, 0))
         assert bench.propose(7360, 5000, 3000) == [0, 0, 0]
         assert bench.guard.reasons == BUDGET_IMPORT
+
+
+def test_where_nothing_is_asked_for_nothing_is_reported_as_cut():
+    bench = Bench(ONE_OF_EACH)
+    bench.balance = FixedBalance((99999, 0, 0, 0), (-99999, 0, 0, 0))
+    assert bench.propose(0, 0, 0, 0) == [0, 0, 0, 0]
+    assert bench.guard.reasons == 0
 
 
 def test_uncontrolled_export_makes_room_for_loads_only_as_far_as_it_goes():
@@ -465,6 +486,12 @@ def test_the_others_make_way_for_a_protected_load_wherever_it_is_listed():
     assert bench.propose(7360, 0) == [3000, 3000]
 
 
+def test_even_one_protected_watt_is_booked_first():
+    bench = Bench([battery(L2, 5000, 5000), relay(L1, 1)], protected=(1,))
+    bench.balance = FixedBalance((19000, 0, 0, 0))
+    assert bench.propose(5000, 0) == [999, 1]
+
+
 def test_nothing_is_left_for_others_when_a_protected_load_alone_is_too_much():
     bench = Bench([evse(L2, 7360, 1380), battery(L3), relay(L1, 3000)], protected=(2,))
     bench.balance = FixedBalance((18000, 0, 0, 0))
@@ -508,7 +535,7 @@ def test_each_stage_does_what_the_table_says():
                     bench.stages = stages
                     bench.before(wanted_w)
                     assert bench.propose(wanted_w) == [expected[stage - TO_MINIMUM]]
-                    assert bench.guard.reasons & STAGE
+                    assert bench.guard.reasons == STAGE
 
 
 def test_both_clocks_together_stop_everything_that_is_flexible():
@@ -565,12 +592,14 @@ def test_a_load_that_a_stage_stops_is_no_relief_for_export():
 
 
 def test_relief_that_chases_itself_is_not_counted():
-    # each cut takes away the relief of the other: the guard must not stop half way
+    # each cut takes away relief of the other: round after round it would go on
     bench = Bench([evse(L123, 9000, 0), pv(L123, 9000)])
     bench.powers(9000, -9000)
     bench.limits = FixedLimits((20000, 1000, 9200, 9200), (-10000, -9200, -1000, -9200))
-    bench.balance = FixedBalance((0, 1000, -1000, 0), (0, 1000, -1500, 0))
-    bench.propose(9000, -9000)
+    bench.balance = FixedBalance((0, 500, 0, 0), (0, 0, -400, 0))
+    # import on L1: 500 W and a third of what PV feeds; export on L2: 600 W without any load
+    assert bench.propose(9000, -9000) == [3300, -1800]
+    assert bench.guard.reasons == BUDGET_IMPORT | BUDGET_EXPORT
     assert_inside(bench, ())
 
 

@@ -245,7 +245,6 @@ CONFIG = {
             "type": "relay_output",
             "pin": 5,
             "load_w": 2000,
-            "min_on_s": 0,
             "min_off_s": 0,
         },
     ],

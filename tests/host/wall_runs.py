@@ -106,7 +106,6 @@ def head_end(duration_s, heater=False):
             "pin": 5,
             "load_w": 2000,
             "phases": "L1",
-            "min_on_s": 0,
             "min_off_s": 0,
         }
         plant = replace(

@@ -3,6 +3,8 @@
 
 import sys
 
+DESKTOPS = ("linux", "darwin", "win32")
+
 _USAGE = """usage: micropython firmware/main.py CONFIG.json --port NAME=DEVICE [--port ...]
        micropython firmware/main.py CONFIG.json --lockstep
 

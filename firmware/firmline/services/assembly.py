@@ -35,6 +35,9 @@ def build_site(config):
     site.response_ms = given["response_s"] * 1000
     site.raise_delay_ms = timing["raise_delay_ms"]
     site.rotation_ms = timing["rotation_s"] * 1000
+    for device in config["devices"]:
+        if role_of(device) == "meter":
+            site.meter_latency_ms = device["latency_ms"]
     return site
 
 

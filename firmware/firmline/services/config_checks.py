@@ -199,6 +199,27 @@ def _check_fallback(config):
             export_w += power_w
 
 
+def _check_fallback_current(config):
+    """The same on each conductor, the uncontrolled load taken as balanced."""
+    site = config["site"]
+    worst_w = (site["worst_case_load_w"] or 0) // site["phases"]
+    left_w = [site["firm_a"] * site["voltage_v"] - worst_w] * 3
+    for index, device in enumerate(config["devices"]):
+        key, power_w = _fallback(device, site["voltage_v"])
+        if power_w <= 0:
+            continue
+        conductors = [int(digit) - 1 for digit in device["phases"][1:]]
+        share_w = power_w // len(conductors)
+        room_w = min([left_w[conductor] for conductor in conductors])
+        if share_w > room_w and key != "load_w":
+            accepts = "at most %d A in fallback on %s: firm_a less worst_case_load_w and "
+            accepts = accepts % (room_w // site["voltage_v"], device["phases"])
+            field = "devices[%d].%s" % (index, key)
+            raise ConfigError(field, device[key], accepts + "the devices before it")
+        for conductor in conductors:
+            left_w[conductor] -= share_w
+
+
 CHECKS = (
     _check_ceiling,
     _check_timing,
@@ -207,4 +228,5 @@ CHECKS = (
     _check_meter,
     _check_devices,
     _check_fallback,
+    _check_fallback_current,
 )

@@ -84,6 +84,7 @@ _WIRES = (("phases", CHOICE, _PHASES, None, None, ""),)
 _METER = (
     ("role", CHOICE, ("pcc",), None, "pcc", ""),
     ("poll_ms", INT, 10, 60000, 100, "ms"),
+    ("latency_ms", INT, 0, 10000, 300, "ms"),
 )
 _EVSE = (
     ("min_a", INT, 6, 500, 6, "A"),
@@ -107,14 +108,11 @@ _BATTERY = (
     ("policy", CHOICE, ("hold", "self_consumption"), None, "hold", ""),
     ("min_soc_permille", INT, 0, 1000, 100, ""),
 )
-_PIN = (
-    ("pin", INT, 0, 63, ..., ""),
-    ("active_low", BOOL, None, None, False, ""),
-)
+_PIN = (("pin", INT, 0, 63, ..., ""),)
 _RELAY = (
+    ("active_low", BOOL, None, None, False, ""),
     ("load_w", INT, 0, MAX_W, ..., "W"),
     ("fallback_on", BOOL, None, None, False, ""),
-    ("min_on_s", INT, 0, 86400, 60, "s"),
     ("min_off_s", INT, 0, 86400, 60, "s"),
     ("protected", BOOL, None, None, False, ""),
 )
