@@ -47,6 +47,7 @@ class Bench:
         self.ms = 50000
         self.dynamic_w = NONE
         self.emergency_w = NONE
+        self.emergency_export_w = NONE
 
     def sample(self, ms, total_w=0, l1_w=0, l2_w=0, l3_w=0):
         fill(self.snapshot.axis_w, (total_w, l1_w, l2_w, l3_w))
@@ -59,7 +60,8 @@ class Bench:
     def _step(self, is_new, ms):
         self.ms += ms
         limits = self.cycle.limits
-        limits.update(True, self.dynamic_w, NONE, self.emergency_w, NONE)
+        emergency_export_w = self.emergency_export_w
+        limits.update(True, self.dynamic_w, NONE, self.emergency_w, emergency_export_w)
         self.cycle.step(is_new, at(self.ms))
         return list(self.resources.command_w)
 
@@ -351,6 +353,40 @@ def test_without_a_usable_sample_no_clock_runs():
     for _ in range(200):
         bench.tick(100)
     assert (bench.cycle.mode, bench.cycle.import_clock.stage) == (FALLBACK, INSIDE)
+
+
+def test_a_limit_below_firm_pauses_but_does_not_trip():
+    bench = Bench([evse(L1, 7360, 1380), relay(L2, 3000)])
+    bench.sample(0)
+    bench.emergency_w = 1000
+    for _ in range(200):
+        bench.sample(100, 20000)
+    assert bench.cycle.mode == NORMAL
+    assert list(bench.resources.command_w) == [0, 0]
+    for _ in range(2):
+        bench.sample(100, 20001)
+    assert bench.cycle.mode == TRIPPED
+
+
+def test_an_export_limit_below_firm_pauses_but_does_not_trip():
+    bench = Bench([])
+    bench.sample(0)
+    bench.emergency_export_w = 0
+    for _ in range(200):
+        bench.sample(100, -10000)
+    assert bench.cycle.export_clock.stage == TRIP
+    assert bench.cycle.mode == NORMAL
+    for _ in range(2):
+        bench.sample(100, -10001)
+    assert bench.cycle.mode == TRIPPED
+
+
+def test_a_conductor_beyond_its_rating_trips_whatever_the_total():
+    for sign in (1, -1):
+        bench = Bench([])
+        for _ in range(92):
+            bench.sample(100, 0, 0, 9201 * sign, 0)
+        assert bench.cycle.mode == TRIPPED
 
 
 def test_tripped_is_latched_whatever_happens():

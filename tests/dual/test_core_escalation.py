@@ -68,10 +68,29 @@ def test_a_gap_between_updates_does_not_skip_the_trip():
 def test_back_inside_ends_the_exceedance_and_the_next_starts_anew():
     clock = over_since(50000)
     assert clock.update(True, at(58999)) == PAUSE
-    assert clock.update(False, at(59000)) == INSIDE
-    assert clock.update(True, at(59100)) == CUT
-    assert clock.update(True, at(65099)) == CUT, "not yet"
-    assert clock.update(True, at(65100)) == TO_MINIMUM
+    assert clock.update(False, at(59000)) == PAUSE
+    assert clock.update(False, at(60999)) == PAUSE, "not yet"
+    assert clock.update(False, at(61000)) == INSIDE
+    assert clock.update(True, at(61100)) == CUT
+    assert clock.update(True, at(67099)) == CUT, "not yet"
+    assert clock.update(True, at(67100)) == TO_MINIMUM
+
+
+def test_a_short_look_inside_does_not_restart_the_clock():
+    clock = over_since(50000)
+    for ms in range(50100, 59000, 100):
+        clock.update(ms % 1000 != 0, at(ms))  # inside for 0.1 s of every second
+    assert clock.stage == PAUSE
+    assert clock.update(True, at(59000)) == TRIP
+
+
+def test_the_time_inside_starts_anew_with_each_exceedance():
+    clock = over_since(50000)
+    assert clock.update(False, at(50100)) == CUT
+    assert clock.update(True, at(52000)) == CUT
+    assert clock.update(False, at(52100)) == CUT
+    assert clock.update(False, at(54099)) == CUT, "not yet"
+    assert clock.update(False, at(54100)) == INSIDE
 
 
 def test_an_exceedance_that_lasts_stays_tripped_when_the_ring_turns():

@@ -591,15 +591,23 @@ def test_a_load_that_a_stage_stops_is_no_relief_for_export():
     assert bench.propose(-8000, 7360) == [-5000, 0]
 
 
-def test_relief_that_chases_itself_is_not_counted():
-    # each cut takes away relief of the other: round after round it would go on
+def test_what_both_directions_give_up_is_settled_in_two_rounds():
+    # export on L2 takes 1,200 W of PV, import on L1 then 600 W of the load: that is the end of it
     bench = Bench([evse(L123, 9000, 0), pv(L123, 9000)])
-    bench.powers(9000, -9000)
+    bench.powers(6000, -9000)
     bench.limits = FixedLimits((20000, 1000, 9200, 9200), (-10000, -9200, -1000, -9200))
-    bench.balance = FixedBalance((0, 500, 0, 0), (0, 0, -400, 0))
-    # import on L1: 500 W and a third of what PV feeds; export on L2: 600 W without any load
-    assert bench.propose(9000, -9000) == [3300, -1800]
+    bench.balance = FixedBalance((0, 800, 0, 0), (0, 0, -400, 0))
+    assert bench.propose(9000, -9000) == [8400, -7800]
     assert bench.guard.reasons == BUDGET_IMPORT | BUDGET_EXPORT
+
+
+def test_relief_that_chases_itself_is_not_counted():
+    # each cut takes away relief of the other: 300 W less in each round, down to nothing
+    bench = Bench([evse(L123, 9000, 0), pv(L123, 9000), pv(L3, 500)])
+    bench.powers(9000, -9000, -500)
+    bench.limits = FixedLimits((20000, 1000, 9200, 9200), (-10000, -9200, -1000, -9200))
+    bench.balance = FixedBalance((0, 900, 0, 0), (0, 0, -1200, 0))
+    assert bench.propose(9000, -9000, -500) == [300, 0, -500]
     assert_inside(bench, ())
 
 

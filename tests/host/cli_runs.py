@@ -113,16 +113,20 @@ def call(capsys, *arguments):
         status = cli.main([str(argument) for argument in arguments])
     except SystemExit as end:  # argparse has spoken
         status = end.code
+    except KeyboardInterrupt:  # let loose, it would end the tests
+        status = "KeyboardInterrupt"
     said = capsys.readouterr()
     return status, said.out, said.err
 
 
 def start(*arguments, cwd, **options):
     """`python -m hil ...` as a process of its own group, its output in pipes."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    environment.pop("PYTHONUNBUFFERED", None)  # a pipe of a user is buffered
     return subprocess.Popen(
         [sys.executable, "-m", "hil", *map(str, arguments)],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        env=environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -54,9 +54,13 @@ FILES = {
         ("[[bus]]", "[weather]\nsun = 1\n\n[[bus]]"),
         "mine.toml: weather = {'sun': 1}: no such key (known: scenario, ",
     ),
-    "value out of range": (
+    "value that is no choice": (
         ("phases = 1\nvoltage", "phases = 4\nvoltage"),
         "mine.toml: site.phases = 4: expected one of 1, 2, 3",
+    ),
+    "value out of range": (
+        ("duration_s = 3", "duration_s = 604801"),
+        "mine.toml: scenario.duration_s = 604801: expected a number from 1 to 604800",
     ),
     "value of another type": (
         ("voltage_v = 230", 'voltage_v = "230 V"'),

@@ -83,7 +83,19 @@ class Cycle:
         self.import_clock.update(is_over_import and not is_blind, now_ms)
         self.export_clock.update(is_over_export and not is_blind, now_ms)
         if self.import_clock.stage == TRIP or self.export_clock.stage == TRIP:
-            self.mode = modes.next_mode(self.mode, modes.ON_TRIP)
+            if self._is_beyond_firm():
+                self.mode = modes.next_mode(self.mode, modes.ON_TRIP)
+
+    def _is_beyond_firm(self):
+        """Only the commissioned limits may shut the site down: a head-end could otherwise do so
+        with a limit below what the site cannot do without."""
+        total_w = self._snapshot.axis_w[0]
+        if total_w > self._site.firm_import_w or total_w < -self._site.firm_export_w:
+            return True
+        for axis in range(1, self._site.axes):
+            if abs(self._snapshot.axis_w[axis]) > self.limits.high_w[axis]:
+                return True
+        return False
 
     def _end_long_flights(self):
         resources = self._resources

@@ -16,6 +16,7 @@ TRIP = const(4)  # at 90 %
 _MINIMUM_PERMILLE = const(600)
 _PAUSE_PERMILLE = const(750)
 _TRIP_PERMILLE = const(900)
+_CLEAR_PERMILLE = const(200)  # this long inside ends it: a flicker must not restart the clock
 
 
 class Escalation:
@@ -25,22 +26,40 @@ class Escalation:
         self._minimum_ms = allowed_ms * _MINIMUM_PERMILLE // 1000
         self._pause_ms = allowed_ms * _PAUSE_PERMILLE // 1000
         self._trip_ms = allowed_ms * _TRIP_PERMILLE // 1000
+        self._clear_ms = allowed_ms * _CLEAR_PERMILLE // 1000
+        self._is_clearing = False
+        self._inside_ms = 0
         self.stage = INSIDE
         self.started_ms = 0
 
     def update(self, is_over, now_ms):
         """`is_over`: the newest sample is beyond the limit in force. Returns the stage."""
         if not is_over:
-            self.stage = INSIDE
-        elif self.stage == INSIDE:
+            self._clear(now_ms)
+            return self.stage
+        self._is_clearing = False
+        if self.stage == INSIDE:
             self.stage = CUT
             self.started_ms = now_ms
         elif self.stage != TRIP:
-            over_ms = elapsed_ms(now_ms, self.started_ms)
-            if over_ms >= self._trip_ms:
-                self.stage = TRIP
-            elif over_ms >= self._pause_ms:
-                self.stage = PAUSE
-            elif over_ms >= self._minimum_ms:
-                self.stage = TO_MINIMUM
+            self._advance(elapsed_ms(now_ms, self.started_ms))
         return self.stage
+
+    def _clear(self, now_ms):
+        """Inside: the stage is kept until that has lasted a fifth of the allowed time."""
+        if self.stage == INSIDE:
+            return
+        if not self._is_clearing:
+            self._is_clearing = True
+            self._inside_ms = now_ms
+        if elapsed_ms(now_ms, self._inside_ms) >= self._clear_ms:
+            self.stage = INSIDE
+            self._is_clearing = False
+
+    def _advance(self, over_ms):
+        if over_ms >= self._trip_ms:
+            self.stage = TRIP
+        elif over_ms >= self._pause_ms:
+            self.stage = PAUSE
+        elif over_ms >= self._minimum_ms:
+            self.stage = TO_MINIMUM

@@ -91,10 +91,13 @@ class Guard:
         """G3. A cut in one direction may take relief from a conductor in the other: then both are
         looked at again, and if they chase each other, export is settled without any relief."""
         self._spend(1, limits.high_w, balance.import_w, True)
+        if not self._spend(-1, limits.low_w, balance.export_w, True):
+            return
+        if not self._spend(1, limits.high_w, balance.import_w, True):
+            return
         if self._spend(-1, limits.low_w, balance.export_w, True):
-            if self._spend(1, limits.high_w, balance.import_w, True):
-                self._spend(-1, limits.low_w, balance.export_w, False)
-                self._spend(1, limits.high_w, balance.import_w, True)
+            self._spend(-1, limits.low_w, balance.export_w, False)
+            self._spend(1, limits.high_w, balance.import_w, True)
 
     def _spend(self, sign, limit_w, uncontrolled_w, has_relief):
         """One direction; `sign` -1 mirrors every power, so that one rule serves both. True if

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One RP2040 with its flash, on the time of its own clock: rp2040js plus what it does not model
+ * (the UARTs of uart.mjs, writes to flash, pulled-up inputs, resets that keep the flash).
+ *
+ * Time is nanoseconds since the chip was first powered; a reset does not set it back.
+ * What is not modelled: misses of the flash cache (every fetch takes as long as one from RAM), the
+ * second core, and the first milliseconds in the boot ROM.
+ */
+
+import { GPIOPinState, RP2040, USBCDC } from 'rp2040js';
+import { install } from './uart.mjs';
+
+const FLASH = 0x10000000;
+const WATCHDOG = 0x40058;
+const BREAKPOINT = 0xbe00;
+const RETURN = 0x4770; // bx lr
+// Typical times of a W25Q16JV: sector erase 45 ms, page program 0.4 ms (datasheet 9.6).
+const ERASE_NS = 45e6;
+const PROGRAM_NS = 0.4e6;
+const SECTOR = 4096;
+const PAGE = 256;
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+export class Chip {
+  /*
+   * flash: Uint8Array of the image. options: uarts [{enable: pin or null}], watch: pins whose
+   * changes are events. `onEvent(event)` gets ["tx", t, uart, hex], ["pin", t, pin, level or null
+   * when not driven], ["text", t, text], ["reset", t, why].
+   */
+  constructor(bootrom, flash, options, onEvent) {
+    this.bootrom = bootrom;
+    this.options = options;
+    this.onEvent = onEvent;
+    this.flash = flash;
+    this.originNs = 0;
+    this.flashWrites = 0;
+    this.counts = { overruns: 0, undriven: 0, deaf: 0 };
+    this.levels = new Map(options.watch.map((pin) => [pin, null]));
+    this.powerUp(0, [0, 0, 0, 0, 0, 0, 0, 0]);
+  }
+
+  get nowNs() {
+    return this.originNs + this.clock.nanos;
+  }
+
+  powerUp(reason, scratch) {
+    const mcu = new RP2040();
+    this.clock = mcu.clock;
+    this.mcu = mcu;
+    mcu.logger = quiet;
+    mcu.loadBootrom(this.bootrom);
+    mcu.flash.set(this.flash);
+    this.flash = mcu.flash;
+    this.resetWhy = null;
+    this.patchFlashRoutines();
+    mcu.uart.forEach((uart, number) => this.connectUart(uart, number));
+    mcu.gpio.forEach((pin, number) => this.connectPin(pin, number));
+    const watchdog = mcu.peripherals[WATCHDOG];
+    watchdog.reason = reason;
+    watchdog.scratchData.set(scratch);
+    watchdog.onWatchdogTrigger = () => {
+      this.resetWhy = watchdog.reason === 1 ? 'watchdog' : 'commanded';
+    };
+    const usb = new USBCDC(mcu.usbCtrl);
+    const decoder = new TextDecoder();
+    usb.onSerialData = (bytes) => {
+      this.onEvent(['text', this.nowNs, decoder.decode(bytes, { stream: true })]);
+    };
+    this.usb = usb;
+    mcu.core.PC = FLASH;
+  }
+
+  connectUart(uart, number) {
+    const enable = this.options.uarts[number]?.enable ?? null;
+    const chip = this;
+    const { mcu } = this;
+    const isEnabled = () => mcu.gpio[enable].value === GPIOPinState.High;
+    install(uart, mcu, this.clock, {
+      sent(startNs, bytes) {
+        chip.onEvent(['tx', chip.originNs + startNs, number, Buffer.from(bytes).toString('hex')]);
+      },
+      maySend: () => enable === null || isEnabled(),
+      mayHear: () => enable === null || !isEnabled(),
+    });
+  }
+
+  connectPin(pin, number) {
+    pin.addListener((state) => {
+      if (state === GPIOPinState.InputPullUp) pin.setInputValue(true);
+      else if (state === GPIOPinState.InputPullDown) pin.setInputValue(false);
+      else if (state <= GPIOPinState.High) pin.setInputValue(state === GPIOPinState.High);
+      if (this.levels.has(number)) this.setLevel(number, state <= GPIOPinState.High ? state : null);
+    });
+  }
+
+  setLevel(number, level) {
+    if (this.levels.get(number) === level) return;
+    this.levels.set(number, level);
+    this.onEvent(['pin', this.nowNs, number, level]);
+  }
+
+  /** The boot ROM's flash routines become breakpoints that do their work here. */
+  patchFlashRoutines() {
+    const rom = new Uint16Array(this.mcu.bootrom.buffer);
+    const routines = {
+      IF: () => {}, EX: () => {}, FC: () => {}, CX: () => {},
+      RE: (r) => this.erase(r[0], r[1]),
+      RP: (r) => this.program(r[0], r[1], r[2]),
+    };
+    const handlers = [];
+    for (let entry = rom[0x14 / 2] / 2; rom[entry]; entry += 2) {
+      const name = String.fromCharCode(rom[entry] & 0xff, rom[entry] >> 8);
+      if (!(name in routines)) continue;
+      const address = (rom[entry + 1] & ~1) / 2;
+      rom[address] = BREAKPOINT | handlers.length;
+      rom[address + 1] = RETURN;
+      handlers.push(routines[name]);
+    }
+    this.mcu.onBreak = (code) => {
+      if (code >= handlers.length || this.mcu.core.PC >= 0x4000 + 2) {
+        this.fault = `breakpoint ${code} at ${this.mcu.core.PC.toString(16)}`;
+        return;
+      }
+      handlers[code](this.mcu.core.registers);
+    };
+  }
+
+  erase(address, count) {
+    this.mcu.flash.fill(0xff, address, address + count);
+    this.flashWrites++;
+    this.stallNs = (count / SECTOR) * ERASE_NS;
+  }
+
+  program(address, source, count) {
+    for (let k = 0; k < count; k++) {
+      this.mcu.flash[address + k] &= this.mcu.readUint8(source + k);
+    }
+    this.flashWrites++;
+    this.stallNs = (count / PAGE) * PROGRAM_NS;
+  }
+
+  receive(uart, tNs, bytes) {
+    const target = this.mcu.uart[uart];
+    bytes.forEach((byte, k) => {
+      const alarm = this.clock.createAlarm(() => target.receive(byte));
+      alarm.schedule(Math.max(0, tNs[k] - this.nowNs));
+    });
+  }
+
+  /** Runs until nowNs is untilNs, or until shouldStop() after an event. */
+  run(untilNs, shouldStop) {
+    for (;;) {
+      const { clock, mcu } = this;
+      const { core } = mcu;
+      const endNs = untilNs - this.originNs;
+      const cycleNs = 1e9 / mcu.clkSys;
+      while (clock.nanosCounter < endNs && !this.resetWhy && !shouldStop.flag) {
+        if (core.waiting) {
+          const alarm = clock.nextAlarm;
+          const nextNs = alarm ? Math.min(alarm.nanos, endNs) : endNs;
+          clock.tick(Math.max(0, nextNs - clock.nanosCounter));
+          continue;
+        }
+        let ns = core.executeInstruction() * cycleNs;
+        if (this.stallNs) {
+          ns += this.stallNs;
+          this.stallNs = 0;
+        }
+        clock.tick(ns);
+      }
+      if (!this.resetWhy) return;
+      this.reset();
+      if (shouldStop.flag) return;
+    }
+  }
+
+  reset() {
+    const why = this.resetWhy;
+    const watchdog = this.mcu.peripherals[WATCHDOG];
+    for (const uart of this.mcu.uart) {
+      for (const name of Object.keys(this.counts)) this.counts[name] += uart.counts[name];
+    }
+    const tNs = this.nowNs;
+    for (const pin of this.levels.keys()) this.setLevel(pin, null);
+    this.onEvent(['reset', tNs, why]);
+    this.originNs = tNs;
+    this.powerUp(watchdog.reason, [...watchdog.scratchData]);
+  }
+}
