@@ -174,7 +174,7 @@ def _add_conformance(commands):
 def _add_campaign(commands):
     campaign = commands.add_parser("campaign", help="many randomised scenario x fault runs")
     campaign.add_argument("--runs", type=_positive, required=True, metavar="N", help="how many")
-    campaign.add_argument("--seed", type=int, default=1, metavar="S", help="default 1")
+    campaign.add_argument("--seed", type=_whole, default=1, metavar="S", help="default 1")
     campaign.add_argument(
         "--shard", default="1/1", metavar="i/n", help="only every n-th run, from the i-th"
     )
@@ -375,6 +375,7 @@ def _conformance(options):
 def _campaign(options):
     from hil.campaign import runs
 
+    check_out(options.out)
     chosen = runs.numbers(options.runs, options.shard)
     with progress_bar(f"{len(chosen)} runs of seed {options.seed}") as progress:
         rows = runs.run(SCENARIOS, options.seed, chosen, options.dask, progress)
@@ -393,8 +394,8 @@ def print_result(result, out_dir):
 
     print(f"{result.scenario['title']}")
     print(
-        f"target {result.target}, seed {result.seed}, {result.duration_s:g} s simulated at "
-        f"{result.metrics['sim_speed']:g} x real time, firmware {result.firmware}"
+        f"target {result.target}, seed {result.seed}, firmware {result.firmware}; "
+        f"{result.duration_s:g} s at {result.metrics['sim_speed']:g} x real time"
     )
     print()
     print(checks_table(result.checks))

@@ -59,7 +59,10 @@ def _retimed(device, draw):
     """A meter that is quicker or slower than the one of the scenario."""
     if device.role != "meter":
         return device
-    drawn = {"update_ms": draw.choice((100, 200, 300, 500)), "response_delay_ms": draw.randint(5, 50)}
+    drawn = {
+        "update_ms": draw.choice((100, 200, 300, 500)),
+        "response_delay_ms": draw.randint(5, 50),
+    }
     return replace(device, emulator=device.emulator | drawn)
 
 

@@ -152,7 +152,7 @@ class Headroom:
         return round(self._taken / self._available, 4) if self._available else None
 
     def turns(self):
-        """Per vehicle: seconds of charging and Wh; fairness is Jain's index of the Wh, 1 = equal."""
+        """Per vehicle: seconds of charging and Wh; fairness: Jain's index of the Wh, 1 = equal."""
         energies = [ev.delivered_wh for ev in self._evs]
         squares = sum(e * e for e in energies)
         fairness = sum(energies) ** 2 / (len(energies) * squares) if squares else None

@@ -81,8 +81,9 @@ class Station(RegisterDevice):
         return True
 
     def draw_ma(self):
-        """Its own L1..L3, mA: the wired conductors first, whichever of the site's they are. Between
-        the two legs of a split-phase service it is a single-phase device and sees one current."""
+        """Its own L1..L3, mA: the wired conductors first, whichever of the site's they are.
+        Between the two legs of a split-phase service it is a single-phase device and sees one
+        current."""
         wires = 1 if self.plant.phases == 2 else self.ev.phases.bit_count()
         return [round(1000 * self.ev.draw_a) if k < wires else 0 for k in range(3)]
 

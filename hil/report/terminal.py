@@ -51,8 +51,8 @@ def figures(result):
         rows.append(("headroom", f"{percent} of what vehicles could have had"))
     if m["evse_charging_max"]:
         low_kwh, high_kwh = m["evse_energy_min_wh"] / 1000, m["evse_energy_max_wh"] / 1000
-        text = f"{m['evse_charging_max']} at once at most, {low_kwh:.1f} to {high_kwh:.1f} kWh"
-        rows.append(("vehicles", f"{text}; fairness {m['evse_fairness']:.3f} (1 = equal)"))
+        text = f"{m['evse_charging_max']} at once, {low_kwh:.1f} to {high_kwh:.1f} kWh each"
+        rows.append(("vehicles", f"{text}; fairness {m['evse_fairness']:.3f} of 1"))
     return "\n".join(_columns(rows, (max(len(row[0]) for row in rows), 0)))
 
 

@@ -121,7 +121,9 @@ TIMING = {
 BUS = {
     "port": Field("text", required=True, note="the board's name of the port"),
     "baud": _int(1_200, 921_600, **_NEED),
-    "parity": Field("choice", choices=("none", "even"), default="none", note="the bench's wire stays 8N1"),
+    "parity": Field(
+        "choice", choices=("none", "even"), default="none", note="the bench's wire stays 8N1"
+    ),
     "latency_us": _int(0, 1_000_000, "bench only: added by converters", default=0),
 }
 HEAD_END = {

@@ -2,6 +2,7 @@
 """A bench that cannot fail proves nothing: three planted defects, each must end in FAIL."""
 
 import runs
+
 from firmline.app import Controller
 from firmline.core.freshness import LOST, Freshness
 from firmline.core.guard import Guard

@@ -611,6 +611,16 @@ def test_relief_that_chases_itself_is_not_counted():
     assert_inside(bench, ())
 
 
+def test_export_is_settled_first_when_both_chase_each_other():
+    # 400 W a conductor fit without any load; they are not enough for one on L1
+    bench = Bench([evse(L123, 9000, 0), pv(L123, 9000)])
+    bench.powers(9000, -9000)
+    bench.limits = FixedLimits((20000, 1000, 9200, 9200), (-10000, -9200, -1000, -9200))
+    bench.balance = FixedBalance((0, 1500, 0, 0), (0, 0, -600, 0))
+    assert bench.propose(9000, -9000) == [0, -1200]
+    assert_inside(bench, ())
+
+
 # --- the sum property ---
 
 

@@ -52,6 +52,17 @@ def test_a_refusal_keeps_what_has_been_reported():
     assert supervisor.may_feed()
 
 
+def test_after_a_feed_everybody_has_to_report_again():
+    for missing in (BUS, HEAD_END, CYCLE, OUTPUTS):
+        supervisor = Supervisor(100)
+        check_in_all(supervisor, at(0))
+        assert supervisor.may_feed()
+        for bit in (BUS, HEAD_END, CYCLE, OUTPUTS):
+            if bit != missing:
+                supervisor.check_in(bit)
+        assert not supervisor.may_feed(), missing
+
+
 def test_cycles_are_counted():
     supervisor = Supervisor(100)
     for k in range(5):

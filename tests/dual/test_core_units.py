@@ -3,6 +3,11 @@
 
 from firmline.core import units
 
+try:
+    import micropython
+except ImportError:
+    micropython = None
+
 RING = 1 << 30
 
 
@@ -39,6 +44,22 @@ def test_mul_div_is_the_floor_of_the_exact_quotient():
     assert units.mul_div(500000000, 20, 1000) == 10000000
 
 
+def test_no_intermediate_result_needs_the_heap():
+    # every value below 2**30, products included: a 32-bit chip would allocate the larger ones
+    if hasattr(micropython, "heap_lock"):
+        micropython.heap_lock()
+    a = units.mul_div(536870911, 1000, 1000)
+    b = units.mul_div(-536870911, 107374, 9999)
+    c = units.watts(536870911, 4000)
+    d = units.milliamps(100000000, 4000)
+    e = units.elapsed_ms(0, units.TICKS_MASK)
+    f = units.remaining_ms(0, units.TICKS_MASK, 536870911)
+    if hasattr(micropython, "heap_unlock"):
+        micropython.heap_unlock()
+    assert (a, c, d, e, f) == (536870911, 214748364, 250000000, 1, 536870910)
+    assert b < -1073741823
+
+
 def test_watts_are_floor_of_amps_times_nominal_volts():
     assert units.watts(1000, 2300) == 230
     assert units.watts(40000, 2300) == 9200
@@ -56,6 +77,7 @@ def test_milliamps_are_rounded_toward_zero():
     assert units.milliamps(-1, 2300) == -4
     assert units.milliamps(0, 2300) == 0
     assert units.milliamps(-230, 2300) == -1000
+    assert units.milliamps(-2300000, 2300) == -10000000
 
 
 def test_an_offer_in_milliamps_never_carries_more_than_its_watts():

@@ -84,7 +84,7 @@ def test_run_says_what_was_checked_and_where_the_report_is(capsys, tmp_path):
 
     lines = out.splitlines()
     assert lines[0] == "A test bay"
-    assert lines[1].startswith("target virtual, seed 1, 3 s simulated at ")
+    assert lines[1].startswith("target virtual, seed 1, firmware ")
     row = next(line for line in lines if line.startswith("TC-M01-09"))
     assert row.split() == "TC-M01-09 M01 import_over_limit_s <= 0 s 0 s PASS".split()
     assert any(line.split()[:3] == ["tolerance", "1", "%"] for line in lines)

@@ -3,7 +3,7 @@
 
     python tests/props/mutate.py guard limits freshness escalation
 
-Comparisons, `and`/`or`, `min`/`max`, + and -, small constants and `not` are changed in a copy of the
+Comparisons, `and`/`or`, `min`/`max`, + and -, constants and `not` are changed in a copy of the
 firmware; the dual tests of the core run against it. Not a test itself: a mutant may be equivalent.
 """
 
@@ -86,7 +86,13 @@ def survives(module, changed, tests):
         shutil.copytree(ROOT / "firmware", Path(folder) / "firmware")
         (Path(folder) / "firmware/firmline/core" / f"{module}.py").write_text(changed)
         shutil.copytree(ROOT / "tests/dual", Path(folder) / "dual")
-        command = [sys.executable, str(ROOT / "tests/runtimes/mini.py"), "firmware", "dual", *tests]
+        command = [
+            sys.executable,
+            str(ROOT / "tests/runtimes/mini.py"),
+            "firmware",
+            "dual",
+            *tests,
+        ]
         environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
         try:
             done = subprocess.run(

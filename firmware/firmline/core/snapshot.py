@@ -83,7 +83,7 @@ class Resources:
         self.changed_ms = watts_array(count)  # when the command was changed last
 
     def add(self, index, kind, mask, low_w, min_w, high_w, fallback_w):
-        """Describe resource `index`. W in device sign; `mask` bits are conductors, at least one."""
+        """Describe resource `index`. W in device sign; `mask`: at least one conductor."""
         self.kind[index] = kind
         self.mask[index] = mask
         self.wires[index] = (mask & 1) + (mask >> 1 & 1) + (mask >> 2 & 1)

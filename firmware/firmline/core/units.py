@@ -21,7 +21,7 @@ AXES = const(4)  # 0: total at the PCC; 1..3: conductors L1..L3
 
 
 def elapsed_ms(now_ms, then_ms):
-    """Milliseconds from then to now on the 2**30 ring (12.4 days). Latch ages before half of it."""
+    """Milliseconds from then to now on the 2**30 ring (12.4 days); latch ages within half."""
     return (now_ms - then_ms) & TICKS_MASK
 
 

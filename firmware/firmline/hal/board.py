@@ -16,7 +16,8 @@ _CAUSE_PATH = "cause.txt"
 
 
 class SerialPort:
-    """8 data bits, 1 stop bit; `enable` is the driver-enable Pin or None for an auto-direction transceiver."""
+    """8 data bits, 1 stop bit; `enable`: driver-enable Pin, None for an auto-direction
+    transceiver."""
 
     def __init__(self, number, baud, is_even, tx, rx, enable):
         self._enable = None

@@ -49,8 +49,9 @@ def speed_code(baud, platform):
 
 
 def _make_raw(descriptor, baud, is_even):
-    """8 data bits, 1 stop bit, no translation, no flow control, and a read that returns at once: the interpreter
-    reads on until the buffer is full, so a read that waits for a byte would stop the controller.
+    """8 data bits, 1 stop bit, no translation, no flow control, and a read that returns at
+    once: the interpreter reads on until the buffer is full, so a read that waits for a byte
+    would stop the controller.
     """
     code = speed_code(baud, sys.platform)
     termios.setraw(descriptor)

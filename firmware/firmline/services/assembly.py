@@ -108,7 +108,7 @@ def build_link(device, config):
 
 
 def build_buses(config, links, open_port):
-    """One Bus per entry; `open_port(name, baud, is_even)` gives the port; the meter leads its bus."""
+    """One Bus per entry; the meter leads its own. open_port(name, baud, is_even) -> port."""
     buses = []
     for number in range(len(config["buses"])):
         entry = config["buses"][number]

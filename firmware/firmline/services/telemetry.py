@@ -4,7 +4,6 @@
 from array import array
 
 from firmline.core.freshness import LOST
-from firmline.core.snapshot import watts_array
 from firmline.core.units import HALF_RING_MS, elapsed_ms, milliamps
 from firmline.services import registers as r
 
