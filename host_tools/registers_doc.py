@@ -150,7 +150,7 @@ MEANINGS = {
     "binding_export": "which limit is the export limit, same codes",
     "binding_conductor": "which limit is the conductors' limit, same codes",
     "meter_is_usable": "1: the sample is fresh or late; 0: lost or none yet",
-    "expires_in_s": "until a dynamic or emergency limit ends, the later; 0: none",
+    "expires_in_s": "until the binding import limit ends (else the export one); 0: it does not",
     "meter_age_ms": "age of the PCC sample; 536870911 when lost",
     "cycles": "control cycles since start",
     "late_cycles": "of these, later than two ticks",

@@ -45,8 +45,10 @@ class Controller:
         self._open_outputs(config)
         self._open_head_end(config)
         self.events.add(eventlog.E_START, 0)
-        self._mode_seen = self.cycle.mode
-        self._stage_seen = 0
+        self._was_online = bytearray(self.resources.count)
+        self._noted = watts_array(len(eventlog.CODES))
+        self._noted[eventlog.E_METER] = self.cycle.trust.state
+        self._noted[eventlog.E_LIMIT_CHANGED] = self.cycle.limits.high_w[0]
 
     def _open_devices(self, config):
         """Links in the order of the resources (None for relays), the PCC meter apart."""
@@ -269,16 +271,24 @@ class Controller:
         self.links[index].set_command(command_w, is_tighter, now_ms)
 
     def _log_changes(self):
-        mode = self.cycle.mode
-        if mode != self._mode_seen:
-            self._mode_seen = mode
-            self.events.add(eventlog.E_MODE, mode)
-        stage = max(self.cycle.import_clock.stage, self.cycle.export_clock.stage)
-        if stage != self._stage_seen:
-            self._stage_seen = stage
-            self.events.add(eventlog.E_STAGE, stage)
-        if self.cycle.limits.is_changed:
-            self.events.add(eventlog.E_LIMIT_CHANGED, self.cycle.limits.high_w[0])
+        cycle = self.cycle
+        self._note(eventlog.E_MODE, cycle.mode)
+        self._note(eventlog.E_STAGE, max(cycle.import_clock.stage, cycle.export_clock.stage))
+        self._note(eventlog.E_LIMIT_CHANGED, cycle.limits.high_w[0])
+        self._note(eventlog.E_HEAD_END, self.head_end.state)
+        self._note(eventlog.E_METER, cycle.trust.state)
+        for index in range(self.resources.count):
+            is_online = self.resources.is_online[index]
+            if is_online != self._was_online[index]:
+                self._was_online[index] = is_online
+                code = eventlog.E_DEVICE_BACK if is_online else eventlog.E_DEVICE_LOST
+                self.events.add(code, index)
+
+    def _note(self, code, value):
+        """An event when `value` is not what it was."""
+        if value != self._noted[code]:
+            self._noted[code] = value
+            self.events.add(code, value)
 
     def _wait_ms(self, now_ms):
         wait_ms = remaining_ms(now_ms, self._cycle_ms, self._tick_ms)

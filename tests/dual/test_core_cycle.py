@@ -274,6 +274,15 @@ def test_previous_is_the_command_that_was_in_force():
     assert bench.resources.previous_w[0] == 3600
 
 
+def test_a_generator_above_its_cap_is_not_counted_twice_by_the_battery():
+    bench = Bench([battery(L123, 9000, 9000), pv(L123, 9500)])
+    bench.sample(0)
+    fill(bench.resources.power_w, (0, -9500))  # it does not obey its cap of 0 W
+    commands = bench.sample(100, -11000, -3000, -3000, -3000)
+    # 1,000 W too much, and 200 W of margin; not 9,500 W more
+    assert commands[0] == 1200
+
+
 # --- escalation ---
 
 

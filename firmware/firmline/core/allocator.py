@@ -418,8 +418,8 @@ class Allocator:
     def _draw_w(self, index, sign):
         resources = self._resources
         power_w = resources.power_w[index]
-        if resources.kind[index] == PV:
-            return power_w
+        if resources.kind[index] == PV:  # just what the balance has taken out
+            return self._balance.credit_w[index] if sign > 0 else self._balance.credit_low_w[index]
         if resources.kind[index] == BATTERY:
             if sign > 0:
                 return highest_w(resources.proposal_w[index], power_w)

@@ -33,7 +33,8 @@ class Balance:
         self._resources = resources
         self.import_w = watts_array(AXES)
         self.export_w = watts_array(AXES)
-        self.credit_w = watts_array(resources.count)  # highest contribution in the sample
+        self.credit_w = watts_array(resources.count)  # what was taken out for import ...
+        self.credit_low_w = watts_array(resources.count)  # ... and for export
 
     def update(self, snapshot):
         for axis in range(self._axes):
@@ -56,6 +57,7 @@ class Balance:
         else:
             high_w = low_w = clamp(high_w, command_w, 0)
         self.credit_w[index] = high_w
+        self.credit_low_w[index] = low_w
         if high_w or low_w:
             self._subtract(index, high_w, low_w)
 

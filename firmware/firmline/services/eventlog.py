@@ -14,51 +14,23 @@ _COUNT_MASK = const(0x1FFFFFFF)
 E_START = const(1)
 E_MODE = const(2)
 E_STAGE = const(3)
-E_METER_LATE = const(4)
-E_METER_LOST = const(5)
-E_METER_BACK = const(6)
-E_EXCURSION_BEGIN = const(7)
-E_EXCURSION_END = const(8)
-E_HEAD_END_ALIVE = const(9)
-E_HEAD_END_SILENT = const(10)
-E_DYNAMIC_TAKEN = const(11)
-E_DYNAMIC_EXPIRED = const(12)
-E_EMERGENCY_TAKEN = const(13)
-E_EMERGENCY_EXPIRED = const(14)
-E_WRITE_REFUSED = const(15)
-E_DEVICE_LOST = const(16)
-E_DEVICE_BACK = const(17)
-E_LIMIT_CHANGED = const(18)
-E_RELAY = const(19)
-E_TRIP = const(20)
-E_OUTPUT_FAULT = const(21)
-E_CYCLE_LATE = const(22)
+E_LIMIT_CHANGED = const(4)
+E_HEAD_END = const(5)
+E_METER = const(6)
+E_DEVICE_LOST = const(7)
+E_DEVICE_BACK = const(8)
 
 # name, what happened and what the value is; the index is the code
 CODES = (
     ("none", "no event"),
-    ("start", "the controller started; reset cause"),
+    ("start", "the controller started; 0"),
     ("mode", "the mode changed; new mode"),
     ("stage", "the escalation stage changed; new stage"),
-    ("meter_late", "the PCC sample is older than the hold time; age in ms"),
-    ("meter_lost", "the PCC sample is older than the fallback time; age in ms"),
-    ("meter_back", "PCC samples are fresh again; seconds without"),
-    ("excursion_begin", "the limit in force is exceeded; watts over it"),
-    ("excursion_end", "back inside the limit; peak watts over it"),
-    ("head_end_alive", "a heartbeat after start or silence; times lost so far"),
-    ("head_end_silent", "no heartbeat within the timeout; age in ms"),
-    ("dynamic_taken", "a dynamic limit was accepted; import W"),
-    ("dynamic_expired", "the dynamic limit has ended; 0"),
-    ("emergency_taken", "an emergency limit was accepted; import W"),
-    ("emergency_expired", "the emergency limit has ended; 0"),
-    ("write_refused", "a head-end write was refused; writes refused so far"),
-    ("device_lost", "a device does not answer; its index"),
-    ("device_back", "a device answers again; its index"),
     ("limit_changed", "the import limit in force changed; W"),
-    ("relay", "a relay switched; its index, negative when opened: -1 - index"),
-    ("trip", "the trip output was opened; cause bits"),
-    ("output_fault", "an output reads back wrong; its index"),
-    ("cycle_late", "the control cycle ran late; ms"),
+    ("head_end", "the head-end fell silent or came back; new state"),
+    ("meter", "the trust in the PCC sample changed; 0 fresh, 1 late, 2 lost"),
+    ("device_lost", "a device does not answer any more; its index among the resources"),
+    ("device_back", "a device answers; its index among the resources"),
 )
 
 

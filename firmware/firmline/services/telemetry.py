@@ -4,6 +4,7 @@
 from array import array
 
 from firmline.core.freshness import LOST
+from firmline.core.limits import CEILING, DYNAMIC, EMERGENCY, FIRM
 from firmline.core.units import HALF_RING_MS, elapsed_ms, milliamps
 from firmline.services import registers as r
 
@@ -18,6 +19,9 @@ class Telemetry:
         self.values = array("i", [0] * r.TELEMETRY_SIZE)
         self._shown = min(controller.resources.count, r.MAX_RESOURCES)
         self.values[r.T_RESOURCES] = controller.resources.count
+        site = controller.site
+        is_firm = site.firm_conductor_w <= site.ceiling_conductor_w
+        self.values[r.T_BINDING_CONDUCTOR] = FIRM if is_firm else CEILING
 
     def update(self, now_ms):
         self._update_state(now_ms)
@@ -78,7 +82,15 @@ class Telemetry:
         values[r.T_IN_FORCE_MA] = milliamps(limits.high_w[1], controller.site.voltage_dv)
         values[r.T_BINDING_IMPORT] = limits.binding[0]
         values[r.T_BINDING_EXPORT] = limits.binding[1]
-        left_ms = controller.head_end.dynamic_left_ms
-        if controller.head_end.emergency_left_ms > left_ms:
-            left_ms = controller.head_end.emergency_left_ms
-        values[r.T_EXPIRES_IN_S] = left_ms // 1000
+        left_ms = self._left_ms(limits.binding[0])
+        if left_ms == 0:
+            left_ms = self._left_ms(limits.binding[1])
+        values[r.T_EXPIRES_IN_S] = (left_ms + 999) // 1000
+
+    def _left_ms(self, source):
+        """Until the limit of `source` ends by itself; 0: it does not."""
+        if source == DYNAMIC:
+            return self._controller.head_end.dynamic_left_ms
+        if source == EMERGENCY:
+            return self._controller.head_end.emergency_left_ms
+        return 0
