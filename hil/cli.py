@@ -70,12 +70,21 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to print goes nowhere
         print("hil: nobody reads the output any more", file=sys.stderr)
         return EXIT["INCONCLUSIVE"]
+    except _controller_stopped() as error:
+        print(f"hil: {error}", file=sys.stderr)
+        return EXIT["FAIL"]
     except (BadInput, _target_error(), _config_error()) as error:
         print(f"hil: {error}", file=sys.stderr)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         print(f"hil: {name}{error.strerror or error}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _controller_stopped():
+    from hil.targets.firmware import ControllerStopped
+
+    return ControllerStopped
 
 
 def _target_error():

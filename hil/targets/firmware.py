@@ -16,11 +16,17 @@ class TargetError(Exception):
     """The target cannot run; one line for the user."""
 
 
+class ControllerStopped(TargetError):
+    """The controller ended in the midst of a run: a FAIL of the controller, not of the user."""
+
+
 def find_micropython():
     """MICROPYTHON, else the one installed beside this Python, else the one on PATH."""
+    named = os.environ.get("MICROPYTHON")
+    if named and not os.access(named, os.X_OK):
+        raise TargetError(f"MICROPYTHON={named}: not a MicroPython that can be run")
     beside = Path(sysconfig.get_path("scripts")) / "micropython"
-    candidates = [os.environ.get("MICROPYTHON"), str(beside), shutil.which("micropython")]
-    for candidate in candidates:
+    for candidate in (named, str(beside), shutil.which("micropython")):
         if candidate and os.access(candidate, os.X_OK):
             return candidate
     raise TargetError(

@@ -6,15 +6,24 @@ MicroPython interpreter. Both are polled at the same instants with the same byte
 milliseconds, at most 1 ms after a chunk has arrived: what a board's 1 ms loop does.
 """
 
+import contextlib
 import json
 import struct
 import subprocess
+import traceback
 from pathlib import Path
 
-from hil.targets.firmware import FIRMWARE_DIR, TargetError, View, find_micropython
+from hil.targets.firmware import (
+    FIRMWARE_DIR,
+    ControllerStopped,
+    TargetError,
+    View,
+    find_micropython,
+)
 
 START_MS = 2**30 - 60_000  # so that every run goes through the wrap of the ticks at 60 s
 _TICKS_MASK = 2**30 - 1
+_ENDED = "the controller stopped in the midst of the run; its message is above"
 
 
 class SteppedTarget:
@@ -180,7 +189,11 @@ class VirtualTarget(SteppedTarget):
         for port, data in zip(ports, received, strict=True):
             if data:
                 port.received += data
-        wait_ms = self.controller.poll(now_ms)
+        try:
+            wait_ms = self.controller.poll(now_ms)
+        except Exception as error:
+            traceback.print_exc()
+            raise ControllerStopped(_ENDED) from error
         sent = []
         for port in ports:
             sent.append(port.sent)
@@ -221,7 +234,7 @@ class LockstepTarget(SteppedTarget):
             pipe.write(b"".join(message))
             pipe.flush()
         except BrokenPipeError:
-            raise TargetError("the interpreter ended; its message is above") from None
+            raise ControllerStopped(_ENDED) from None
         wait_ms, outputs, view_bytes = struct.unpack("<IIH", self._read(10))
         self.view.values = memoryview(self._read(view_bytes)).cast("i")
         sent = [self._read(*struct.unpack("<H", self._read(2))) for _ in received]
@@ -230,11 +243,12 @@ class LockstepTarget(SteppedTarget):
     def _read(self, count):
         data = self._process.stdout.read(count)
         if len(data) != count:
-            raise TargetError("the interpreter ended; its message is above")
+            raise ControllerStopped(_ENDED)
         return data
 
     def close(self):
         self.is_running = False
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it ended before; that is said already
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait(timeout=10)

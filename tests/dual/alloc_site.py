@@ -187,6 +187,7 @@ class Devices:
         self.is_plugged = {EVSE_A: True, EVSE_B: True}
         self.heater_w = 0
         self.is_silent = {}
+        self.refuses = {}  # answers writes with an exception
         self.is_absurd = False
         self.pv, self._pv_at = sunspec_map(
             (
@@ -228,6 +229,8 @@ class Devices:
         unit, function, address, count = struct.unpack(">BBHH", frame[:6])
         if self.is_silent.get(unit):
             return b""
+        if function == 16 and self.refuses.get(unit):
+            return sealed(bytes((unit, 0x90, 4)))
         if function == 16:
             self.writes += 1
             for k in range(count):

@@ -60,6 +60,7 @@ export class Chip {
     watchdog.reason = reason;
     watchdog.scratchData.set(scratch);
     watchdog.onWatchdogTrigger = () => {
+      watchdog.timer.enable = false; // or its alarm would fire for ever at this very instant
       this.resetWhy = watchdog.reason === 1 ? 'watchdog' : 'commanded';
     };
     const usb = new USBCDC(mcu.usbCtrl);

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""The controller as a whole, on fake wires: what reaches the devices when something goes wrong."""
+
+from alloc_site import BATTERY, EVSE_A, EVSE_B, METER, PV, Bench
+
+START, NORMAL, HOLD, FALLBACK, TRIPPED, SAFE = range(6)
+FIRM, DYNAMIC = 0, 1
+ALARM_A = 50 * 230  # 80 % of 63 A
+
+
+def running(ms=14000, **changes):
+    """A bench in normal running: both vehicles charge, the head-end is alive."""
+    bench = Bench(changes)
+    while bench.ms < ms:
+        if bench.ms % 5000 < 100:
+            bench.heartbeat()
+        bench.run(bench.ms + 100)
+    assert bench.controller.cycle.mode == NORMAL
+    return bench
+
+
+def go(bench, ms):
+    bench.run(bench.ms + ms)
+
+
+def test_it_starts_with_everything_off_and_ends_start_with_the_first_sample():
+    bench = Bench()
+    assert not bench.relay.is_on and not bench.trip.is_on
+    bench.devices.is_silent[METER] = True
+    go(bench, 5000)
+    assert bench.controller.cycle.mode == START
+    assert not bench.relay.is_on
+    assert bench.trip.is_on, "healthy: it only waits"
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+    bench.devices.is_silent[METER] = False
+    go(bench, 1500)
+    assert bench.controller.cycle.mode == NORMAL
+
+
+def test_in_normal_running_the_offers_fit_and_are_used():
+    bench = running()
+    assert bench.devices.offer_ma[EVSE_A] > 6000 and bench.devices.offer_ma[EVSE_B] > 6000
+    assert bench.devices.total_w() <= 25000
+    assert bench.hardware.feeds == bench.controller.supervisor.cycles
+
+
+def test_a_lost_meter_takes_every_device_to_its_fallback():
+    bench = running()
+    bench.devices.is_silent[METER] = True
+    go(bench, 1900)
+    assert bench.controller.cycle.mode in (NORMAL, HOLD), "not yet"
+    go(bench, 1100)
+    assert bench.controller.cycle.mode == FALLBACK
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+    assert bench.devices.battery_w() == 0
+    assert bench.devices.pv_w() >= -2000
+    assert not bench.relay.is_on
+    assert bench.hardware.feeds == bench.controller.supervisor.cycles, "it still runs"
+
+
+def test_a_meter_that_returns_ends_fallback_without_a_jump():
+    bench = running()
+    bench.devices.is_silent[METER] = True
+    go(bench, 4000)
+    bench.devices.is_silent[METER] = False
+    go(bench, 2000)
+    assert bench.controller.cycle.mode == NORMAL
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+    go(bench, 10000)
+    assert bench.devices.offer_ma[EVSE_A] > 6000
+
+
+def test_a_silent_evse_that_still_draws_is_paid_for_by_the_others():
+    bench = running()
+    bench.devices.is_silent[EVSE_A] = True
+    drawn_w = bench.devices.ev_w(EVSE_A)
+    assert drawn_w > 8000
+    go(bench, 6000)
+    assert bench.devices.ev_w(EVSE_A) == drawn_w, "nobody can tell it to stop"
+    for k in range(3):
+        bench.devices.load_w[k] = 5000
+    for _ in range(60):
+        go(bench, 1000)
+    assert bench.devices.total_w() <= 25000
+    assert bench.controller.cycle.mode == NORMAL
+
+
+def test_an_evse_that_returns_gets_the_command_of_today():
+    bench = running()
+    bench.devices.is_silent[EVSE_A] = True
+    go(bench, 10000)
+    assert bench.devices.offer_ma[EVSE_A] > 6000
+    bench.devices.is_silent[EVSE_A] = False
+    while not bench.controller.links[0].is_online:
+        go(bench, 10)
+    go(bench, 2000)
+    assert bench.devices.offer_ma[EVSE_A] == 0 or bench.devices.total_w() <= 25000
+
+
+def test_a_battery_that_returns_is_not_taken_back_to_its_old_command():
+    bench = running()
+    for k in range(3):
+        bench.devices.load_w[k] = 5500
+    go(bench, 5000)
+    assert bench.devices.battery_w() < -1000
+    bench.devices.is_silent[BATTERY] = True
+    go(bench, 5000)
+    for k in range(3):
+        bench.devices.load_w[k] = 0
+    bench.devices.sun_w = 0
+    go(bench, 10000)
+    bench.devices.is_silent[BATTERY] = False
+    go(bench, 8000)
+    assert bench.devices.total_w() >= -5000
+    link = bench.controller.links[2]
+    assert link.settled() and link.acked_w == bench.controller.resources.command_w[2]
+
+
+def test_export_beyond_the_limit_cuts_the_pv():
+    bench = running()
+    bench.devices.sun_w = 9000
+    bench.devices.is_plugged[EVSE_A] = bench.devices.is_plugged[EVSE_B] = False
+    for k in range(3):
+        bench.devices.load_w[k] = 0
+    bench.emergency(-1, 1000, 60)
+    go(bench, 9000)
+    assert bench.devices.total_w() >= -1000
+    assert bench.controller.cycle.mode == NORMAL
+
+
+def test_an_emergency_limit_reaches_the_vehicles_within_a_second():
+    bench = running()
+    go(bench, 100)
+    bench.emergency(5000, -1, 60)
+    go(bench, 1000)
+    assert bench.controller.cycle.limits.high_w[0] == 5000
+    assert bench.devices.total_w() <= 5000
+
+
+def test_a_head_end_that_falls_silent_ends_a_looser_limit():
+    bench = running()
+    bench.heartbeat()
+    go(bench, 100)
+    bench.dynamic(31000, -1, 3600)
+    go(bench, 14800)
+    assert bench.controller.cycle.limits.high_w[0] == 31000, "not yet"
+    go(bench, 300)
+    assert bench.controller.cycle.limits.high_w[0] == 25000
+    assert bench.controller.cycle.limits.binding[0] == FIRM
+
+
+def test_a_head_end_that_falls_silent_leaves_a_stricter_limit_to_its_own_expiry():
+    bench = running()
+    bench.heartbeat()
+    go(bench, 100)
+    bench.dynamic(9000, -1, 60)
+    go(bench, 59900)
+    assert bench.controller.cycle.limits.high_w[0] == 9000, "not yet"
+    assert bench.controller.cycle.limits.binding[0] == DYNAMIC
+    go(bench, 300)
+    assert bench.controller.cycle.limits.high_w[0] == 25000
+
+
+def test_what_cannot_be_shed_trips_after_90_percent_of_the_time_and_stays_tripped():
+    bench = running()
+    bench.devices.load_w[0] = ALARM_A + 20000
+    go(bench, 8700)
+    assert bench.trip.is_on, "not yet"
+    go(bench, 600)
+    assert not bench.trip.is_on
+    assert bench.controller.cycle.mode == TRIPPED
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+    bench.devices.load_w[0] = 0
+    go(bench, 60000)
+    assert not bench.trip.is_on and not bench.relay.is_on
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+
+
+def test_a_reading_beyond_all_sense_is_an_exceedance_and_nothing_worse():
+    bench = running()
+    bench.devices.is_absurd = True
+    go(bench, 2000)
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+    assert bench.controller.meter.total_w == 536870910
+    bench.devices.is_absurd = False
+    go(bench, 2000)
+    assert bench.controller.cycle.mode == NORMAL
+
+
+def test_a_failure_opens_every_output_and_commands_nothing():
+    bench = running()
+    bench.controller.fail()
+    assert not bench.relay.is_on and not bench.trip.is_on
+    assert list(bench.controller.resources.command_w) == [0, 0, 0, 0, 0]
+    go(bench, 3000)
+    assert bench.controller.cycle.mode == SAFE
+    assert not bench.relay.is_on and not bench.trip.is_on
+    assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
+
+
+def test_pv_that_falls_silent_is_no_relief_and_nothing_is_over_for_long():
+    bench = running()
+    for k in range(3):
+        bench.devices.load_w[k] = 6000
+    go(bench, 10000)
+    bench.devices.is_silent[PV] = True
+    bench.devices.sun_w = 0
+    go(bench, 6000)
+    assert bench.devices.total_w() <= 25000
+
+
+def test_a_device_that_refuses_every_write_is_paid_for_by_the_others():
+    bench = running()
+    refused_w = bench.devices.ev_w(EVSE_A)
+    bench.devices.refuses[EVSE_A] = True
+    for k in range(3):
+        bench.devices.load_w[k] = 4500
+    for _ in range(120):
+        go(bench, 1000)
+        assert bench.controller.cycle.mode == NORMAL
+    assert bench.devices.ev_w(EVSE_A) == refused_w
+    assert bench.devices.total_w() <= 25000
