@@ -4,7 +4,6 @@
 Exit status: 0 PASS, 1 FAIL, 2 usage or bad input (one line), 3 INCONCLUSIVE (repeat it).
 """
 
-import argparse
 import json
 import os
 import re
@@ -13,53 +12,16 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from hil.options import SCENARIOS, parser
 from hil.scenarios.check import BadInput
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 BAD_INPUT = 2
-SCENARIOS = Path(__file__).parent / "scenarios"
-TARGET_HELP = """\
-targets:
-  virtual      the firmware in this process, in virtual time: fast, repeatable
-  micropython  the same files in a real MicroPython interpreter, in lock-step
-               with virtual time; with --clock wall over ptys, in real time
-  board        a board on real serial ports, a --port for each of the scenario's
-"""
-EXIT_HELP = """\
-exit status:
-  0  PASS, every check holds
-  1  FAIL, at least one does not
-  2  bad input, or the target cannot run: one line on stderr says what and where
-  3  INCONCLUSIVE, nothing was proved: no checks, a host too slow, Ctrl-C
-"""
-HELP_END = f"""\
-examples:
-  python -m hil demo
-  python -m hil run bus_depot
-  python -m hil run evening --target micropython --seed 8 --out build/evening8
-
-python -m hil COMMAND --help explains a command.
-
-{EXIT_HELP}"""
-RUN_HELP_END = f"""\
-{TARGET_HELP}
-examples:
-  python -m hil run bus_depot
-  python -m hil run evening --load-csv my_house.csv --out build/my_house
-  python -m hil run meter_cut --target micropython --clock wall
-  python -m hil run mine.toml --target board --port uart0=/dev/ttyUSB0
-
-what it writes into DIR:
-  report.html    opens in any browser, needs no network
-  summary.json   verdict, metrics and checks, for machines; junit.xml for CI
-  trace.csv      truth and the controller's view over time; events.jsonl
-
-{EXIT_HELP}"""
 
 
 def main(arguments=None):
     try:
-        options = _parser().parse_args(arguments)
+        options = parser(HANDLERS).parse_args(arguments)
         status = options.command(options)
         sys.stdout.flush()  # here, where a reader that has gone is no traceback
         return status
@@ -98,134 +60,6 @@ def _config_error():
     from firmline.services.config import ConfigError
 
     return ConfigError
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="python -m hil",
-        description="Firmline's bench: run the controller against an emulated site and judge it\n"
-        "on the truth at the point of common coupling.",
-        epilog=HELP_END,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        help="run one scenario and judge it",
-        description="Run one scenario, print its checks, write a report.",
-        epilog=RUN_HELP_END,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    run.add_argument(
-        "scenario",
-        metavar="SCENARIO",
-        help="a TOML file (docs/scenarios.md), or the name of one of: "
-        + ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml"))),
-    )
-    run.add_argument(
-        "--load-csv",
-        metavar="FILE",
-        help="replace the uncontrolled load; columns t_s,load_w and optionally pv_w, or "
-        "t_s,l1_w,l2_w,l3_w; a value holds until the next row",
-    )
-    run.add_argument("--seed", type=_whole, metavar="N", help="replace the scenario's seed")
-    _add_target(run)
-    run.add_argument(
-        "--out",
-        metavar="DIR",
-        help="folder for the report (default build/NAME, NAME being scenario.name)",
-    )
-    run.set_defaults(command=_run)
-    demo = commands.add_parser(
-        "demo",
-        help="a recorded evening on real MicroPython; prints it",
-        description="Ninety minutes of a recorded evening, run by the firmware in a real\n"
-        "MicroPython: what happened, and what was measured.",
-        epilog=EXIT_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    demo.add_argument(
-        "--out",
-        metavar="DIR",
-        default="build/demo",
-        help="folder for the report (default %(default)s)",
-    )
-    demo.set_defaults(command=_demo)
-    _add_conformance(commands)
-    _add_campaign(commands)
-    return parser
-
-
-def _add_conformance(commands):
-    from hil.conformance.profiles import DEFAULT, PROFILES
-
-    suite = commands.add_parser(
-        "conformance",
-        help="every scenario, judged by one profile",
-        epilog=f"{TARGET_HELP}\n{EXIT_HELP}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    suite.add_argument(
-        "--profile",
-        choices=sorted(PROFILES),
-        default=DEFAULT,
-        help="how long truth may be beyond the limit; shaped after public sources, no conformity "
-        "claimed (default %(default)s)",
-    )
-    suite.add_argument(
-        "--select", nargs="+", default=[], metavar="TC-...", help="only checks that begin so"
-    )
-    _add_target(suite)
-    suite.add_argument("--out", metavar="DIR", default="build/conformance")
-    suite.set_defaults(command=_conformance)
-
-
-def _add_campaign(commands):
-    campaign = commands.add_parser("campaign", help="many randomised scenario x fault runs")
-    campaign.add_argument("--runs", type=_positive, required=True, metavar="N", help="how many")
-    campaign.add_argument("--seed", type=_whole, default=1, metavar="S", help="default 1")
-    campaign.add_argument(
-        "--shard", default="1/1", metavar="i/n", help="only every n-th run, from the i-th"
-    )
-    campaign.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, tcp://host:port")
-    campaign.add_argument("--out", metavar="DIR", default="build/campaign")
-    campaign.set_defaults(command=_campaign)
-
-
-def _whole(text):
-    if not re.fullmatch(r"-?[0-9]+", text):
-        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 0")
-    return int(text)
-
-
-def _positive(text):
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 1")
-    return number
-
-
-def _add_target(parser):
-    parser.add_argument(
-        "--target",
-        choices=("virtual", "micropython", "board"),
-        default="virtual",
-        help="what runs the firmware (default %(default)s)",
-    )
-    parser.add_argument(
-        "--clock",
-        choices=("lockstep", "wall"),
-        default="lockstep",
-        help="for --target micropython: virtual time or real time (default lockstep)",
-    )
-    parser.add_argument(
-        "--port",
-        action="append",
-        default=[],
-        metavar="NAME=DEVICE",
-        help="for --target board: a port of the configuration and where it is here, such as "
-        "uart0=/dev/ttyUSB0; once for each",
-    )
 
 
 def find_scenario(name):
@@ -411,3 +245,6 @@ def print_result(result, out_dir):
     print()
     print(figures(result))
     print(f"\n{verdict_line(result)}\nreport: {out_dir / 'report.html'}")
+
+
+HANDLERS = {"run": _run, "demo": _demo, "conformance": _conformance, "campaign": _campaign}

@@ -31,7 +31,13 @@ CONFIG = {
         "firm_export_w": 5000,
         "worst_case_load_w": 12000,
     },
-    "timing": {"raise_delay_ms": 3000, "resume_delay_ms": 4000, "rotation_s": 30},
+    "timing": {
+        "hold_ms": 600,
+        "fallback_ms": 2000,
+        "raise_delay_ms": 3000,
+        "resume_delay_ms": 4000,
+        "rotation_s": 30,
+    },
     "buses": [{"port": "uart0", "baud": 115200}],
     "head_end": {"port": "uart1", "baud": 115200, "unit": HEAD_END, "timeout_s": 15},
     "devices": [

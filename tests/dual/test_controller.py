@@ -47,9 +47,10 @@ def test_in_normal_running_the_offers_fit_and_are_used():
 def test_a_lost_meter_takes_every_device_to_its_fallback():
     bench = running()
     bench.devices.is_silent[METER] = True
-    go(bench, 1900)
-    assert bench.controller.cycle.mode in (NORMAL, HOLD), "not yet"
-    go(bench, 1100)
+    go(bench, 1700)
+    assert bench.controller.cycle.mode == HOLD, "not yet"
+    assert bench.devices.offer_ma[EVSE_A] > 6000
+    go(bench, 1300)
     assert bench.controller.cycle.mode == FALLBACK
     assert bench.devices.offer_ma == {EVSE_A: 0, EVSE_B: 0}
     assert bench.devices.battery_w() == 0
@@ -87,14 +88,21 @@ def test_a_silent_evse_that_still_draws_is_paid_for_by_the_others():
 
 def test_an_evse_that_returns_gets_the_command_of_today():
     bench = running()
+    old_ma = bench.devices.offer_ma[EVSE_A]
     bench.devices.is_silent[EVSE_A] = True
     go(bench, 10000)
-    assert bench.devices.offer_ma[EVSE_A] > 6000
+    assert bench.devices.offer_ma[EVSE_A] == old_ma, "nothing got through"
+    for k in range(3):
+        bench.devices.load_w[k] = 6500
     bench.devices.is_silent[EVSE_A] = False
     while not bench.controller.links[0].is_online:
         go(bench, 10)
-    go(bench, 2000)
-    assert bench.devices.offer_ma[EVSE_A] == 0 or bench.devices.total_w() <= 25000
+        assert bench.devices.offer_ma[EVSE_A] in (0, old_ma)
+    go(bench, 6000)
+    link = bench.controller.links[0]
+    assert link.settled() and link.acked_w == bench.controller.resources.command_w[0]
+    assert bench.devices.offer_ma[EVSE_A] < old_ma
+    assert bench.devices.total_w() <= 25000
 
 
 def test_a_battery_that_returns_is_not_taken_back_to_its_old_command():

@@ -202,13 +202,14 @@ def test_help_teaches(capsys, arguments, taught):
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help")])
 def test_examples_of_the_help_are_understood(capsys, arguments):
-    from hil.cli import _parser
+    from hil.cli import HANDLERS
+    from hil.options import parser
 
     _, out, _ = call(capsys, *arguments)
     examples = [line.split()[3:] for line in out.splitlines() if "  python -m hil " in line]
     assert len(examples) >= 3
     for example in examples:
-        assert _parser().parse_args(example)
+        assert parser(HANDLERS).parse_args(example)
 
 
 # --- a run that ends half-way ---
