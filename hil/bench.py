@@ -152,6 +152,14 @@ class Bench:
             command_w = self.target.view.get(base, 2 * index)
             self.trace[f"{device.name}_command_w"].append(command_w)
 
+    def _meter_text(self):
+        """How the meter is modelled; a reader has to know it to read the response times."""
+        meter = next(d for d in self.scenario.device if d.role == "meter")
+        defaults = {"update_ms": 200, "response_delay_ms": 20}
+        model = defaults | {k: v for k, v in (meter.emulator or {}).items() if v is not None}
+        update_ms, delay_ms = model["update_ms"], model["response_delay_ms"]
+        return f"{meter.type}: a new value every {update_ms} ms, answers after {delay_ms} ms"
+
     @property
     def _loads(self):
         return [e for e in self.plant.elements if not e.is_flexible]
@@ -209,7 +217,11 @@ class Bench:
             }
             self._event("excursion", text, more, excursion.start_us)
         return RunResult(
-            scenario={"name": self.scenario.name, "title": self.scenario.title},
+            scenario={
+                "name": self.scenario.name,
+                "title": self.scenario.title,
+                "facts": {"meter, as assumed": self._meter_text()},
+            },
             target=self.target.name,
             seed=self.scenario.seed,
             duration_s=self.scenario.duration_s,

@@ -89,6 +89,10 @@ def target_class(options):
         return stepped.VirtualTarget
     if options.target == "micropython" and options.clock == "lockstep":
         return stepped.LockstepTarget
+    if options.target == "pico":
+        from hil.targets.pico.target import PicoTarget
+
+        return PicoTarget
     from hil.targets import wall
 
     if options.target == "micropython":

@@ -20,7 +20,8 @@ class Wire:
     Times are microseconds of `world`. bytes_down left the controller, bytes_up went toward it;
     busy_us adds up both. A transmission is [begin, end); two at once spoil each other. `log`,
     when set to a list, takes (t_us, '>' or '<', bytes): '>' at the first bit on the wire, '<'
-    when the last byte has reached the controller. `last_good` maps a unit to the time its last
+    when the last byte has reached the controller. `on_depart(t_us, bytes)` announces a chunk that
+    begins to reach it at t_us, for a target that paces the bytes itself. `last_good` maps a unit to the time its last
     undamaged, non-exception frame finished arriving.
     """
 
@@ -32,6 +33,7 @@ class Wire:
         self.latency_us = latency_us
         self.name = name
         self.on_receive = None
+        self.on_depart = None
         self.log = None
         self.last_good = {}
         self.busy_us = 0
@@ -128,6 +130,8 @@ class Wire:
         end_us = begin_us + len(data) * BITS_PER_BYTE_US // self.baud
         flight = [begin_us, end_us, False]
         self._flights.append(flight)
+        if self.on_depart is not None:
+            self.on_depart(begin_us + self.latency_us, data)
         self.world.at(end_us + self.latency_us, self._deliver, data, unit, is_good, flight)
         return end_us
 

@@ -70,7 +70,7 @@ def _head(result):
         "seed": result.seed,
         "simulated": _lasting(result.duration_s),
         "tolerance": tolerance_text(result.tolerance),
-    }
+    } | result.scenario.get("facts", {})
     listed = "".join(
         f"<div><dt>{key}</dt><dd>{escape(str(value))}</dd></div>" for key, value in facts.items()
     )
@@ -136,10 +136,11 @@ def _checks(checks):
         )
         rows.append(
             f'<tr class="{_css(check["verdict"])}"><td>{escape(check["id"])}</td>'
-            f"<td>{escape(check['requirement'])}</td>{cells}"
+            f"<td>{escape(check['requirement'])}</td>"
+            f"<td>{escape(check.get('metric', ''))}</td>{cells}"
             f'<td class="v">{escape(check["verdict"])}</td></tr>'
         )
-    heads = "<th>check<th>requirement<th class=n>limit<th class=n>measured<th>unit"
+    heads = "<th>check<th>for<th>metric<th class=n>limit<th class=n>measured<th>unit"
     heads += "<th class=n>uncertainty<th class=n>margin<th class=v>verdict"
     return (
         '<section><h2>Checks</h2><div class="wide"><table class="checks">'

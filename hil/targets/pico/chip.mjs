@@ -12,6 +12,7 @@ import { GPIOPinState, RP2040, USBCDC } from 'rp2040js';
 import { install } from './uart.mjs';
 
 const FLASH = 0x10000000;
+const RAM = 0x20000000;
 const WATCHDOG = 0x40058;
 const BREAKPOINT = 0xbe00;
 const RETURN = 0x4770; // bx lr
@@ -53,6 +54,7 @@ export class Chip {
     mcu.flash.set(this.flash);
     this.flash = mcu.flash;
     this.resetWhy = null;
+    this.foundAt = 0;
     this.patchFlashRoutines();
     mcu.uart.forEach((uart, number) => this.connectUart(uart, number));
     mcu.gpio.forEach((pin, number) => this.connectPin(pin, number));
@@ -149,6 +151,31 @@ export class Chip {
     });
   }
 
+  /*
+   * Where MicroPython keeps an array('i') of `count` entries: {type, typecode | free << 8, count,
+   * items}, as py/objarray.h has it. Read as a debugger would, without the chip's help.
+   */
+  findInts(count) {
+    const ram = new Uint32Array(this.mcu.sram.buffer);
+    const isArray = (at) => at > 0 && ram[at] === 0x69 && ram[at + 1] === count &&
+      ram[at - 1] >>> 24 === FLASH >>> 24 && ram[at + 2] >>> 20 === RAM >>> 20;
+    if (!isArray(this.foundAt)) {
+      this.foundAt = 0;
+      for (let at = 1; at < ram.length - 2 && !this.foundAt; at++) if (isArray(at)) this.foundAt = at;
+    }
+    if (!this.foundAt) return null;
+    const start = (ram[this.foundAt + 2] - RAM) >> 2;
+    return [...new Int32Array(this.mcu.sram.buffer, start * 4, count)];
+  }
+
+  allCounts() {
+    const counts = { ...this.counts, flash_writes: this.flashWrites };
+    for (const uart of this.mcu.uart) {
+      for (const name of Object.keys(this.counts)) counts[name] += uart.counts[name];
+    }
+    return counts;
+  }
+
   /** Runs until nowNs is untilNs, or until shouldStop() after an event. */
   run(untilNs, shouldStop) {
     for (;;) {
@@ -179,9 +206,8 @@ export class Chip {
   reset() {
     const why = this.resetWhy;
     const watchdog = this.mcu.peripherals[WATCHDOG];
-    for (const uart of this.mcu.uart) {
-      for (const name of Object.keys(this.counts)) this.counts[name] += uart.counts[name];
-    }
+    const { flash_writes: _, ...counts } = this.allCounts();
+    this.counts = counts;
     const tNs = this.nowNs;
     for (const pin of this.levels.keys()) this.setLevel(pin, null);
     this.onEvent(['reset', tNs, why]);

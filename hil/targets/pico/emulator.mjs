@@ -4,10 +4,13 @@
  *
  *   node emulator.mjs BOOTROM.bin FLASH.bin OPTIONS-JSON
  *
- * In: {"run": us} advances the chip to that time at most. {"rx": uart, "t": [us...], "data": hex}
- * receives bytes at those times (at once where they are past); it has no answer.
- * Out, for each run: {"t": us, "events": [...]}. A run ends early after a "tx", "pin" or "reset"
- * event, so that the bench can act on it at its own time. Events: see chip.mjs, times in us.
+ * {"run": us}                 advances the chip to that time at most; {"t": us, "events": [...]}.
+ *                             A run ends early after a "tx", "pin" or "reset" event, so that the
+ *                             bench can act on it at its own time. Events: chip.mjs, times in us.
+ * {"rx": uart, "t": [us...], "data": hex}
+ *                             receives bytes at those times (now, where past); no answer.
+ * {"ints": n}                 {"values": [...] or null}: the array('i') of n entries in the RAM.
+ * {"counts": 1}               what went wrong on the wires: chip.mjs.
  */
 
 import { readFileSync } from 'node:fs';
@@ -15,17 +18,15 @@ import { createInterface } from 'node:readline';
 import { Chip } from './chip.mjs';
 
 const [bootromPath, flashPath, optionsText] = process.argv.slice(2);
-const bootromBytes = readFileSync(bootromPath);
-const bootrom = new Uint32Array(
-  bootromBytes.buffer.slice(bootromBytes.byteOffset, bootromBytes.byteOffset + bootromBytes.length),
-);
 const stop = { flag: false };
 let events = [];
-const chip = new Chip(bootrom, readFileSync(flashPath), JSON.parse(optionsText), (event) => {
+const onEvent = (event) => {
   if (event[0] !== 'text') stop.flag = true;
   event[1] /= 1000;
   events.push(event);
-});
+};
+const bootrom = new Uint32Array(new Uint8Array(readFileSync(bootromPath)).buffer);
+const chip = new Chip(bootrom, readFileSync(flashPath), JSON.parse(optionsText), onEvent);
 
 function run(us) {
   stop.flag = false;
@@ -33,11 +34,19 @@ function run(us) {
   const answer = { t: chip.nowNs / 1000, events };
   if (chip.fault) answer.fault = chip.fault;
   events = [];
-  process.stdout.write(JSON.stringify(answer) + '\n');
+  return answer;
+}
+
+function answerTo(message) {
+  if ('run' in message) return run(message.run);
+  if ('ints' in message) return { values: chip.findInts(message.ints) };
+  if ('counts' in message) return chip.allCounts();
+  const bytes = [...Buffer.from(message.data, 'hex')];
+  chip.receive(message.rx, message.t.map((t) => t * 1000), bytes);
+  return null;
 }
 
 createInterface({ input: process.stdin }).on('line', (line) => {
-  const message = JSON.parse(line);
-  if ('run' in message) run(message.run);
-  else chip.receive(message.rx, message.t.map((t) => t * 1000), [...Buffer.from(message.data, 'hex')]);
+  const answer = answerTo(JSON.parse(line));
+  if (answer) process.stdout.write(JSON.stringify(answer) + '\n');
 });
