@@ -21,8 +21,8 @@ class Wire:
     busy_us adds up both. A transmission is [begin, end); two at once spoil each other. `log`,
     when set to a list, takes (t_us, '>' or '<', bytes): '>' at the first bit on the wire, '<'
     when the last byte has reached the controller. `on_depart(t_us, bytes)` announces a chunk that
-    begins to reach it at t_us, for a target that paces the bytes itself. `last_good` maps a unit to the time its last
-    undamaged, non-exception frame finished arriving.
+    begins to reach it at t_us, for a target that paces the bytes itself. `last_good` maps a unit
+    to the time its last undamaged, non-exception frame finished arriving.
     """
 
     def __init__(self, world, baud, latency_us=0, seed=0, name="bus0"):

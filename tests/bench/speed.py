@@ -63,7 +63,8 @@ def wire_efficiency(baud):
     wire = next(iter(bench.wires.values()))
     delay_us = bench.devices[meter.name].response_delay_us
     samples = bench.target.controller.meter.samples / 60
-    least_us = wire.duration_us(8) + wire.duration_us(29) + delay_us
+    silence_us = wire.duration_us(7) // 2  # 3.5 characters before the next request
+    least_us = wire.duration_us(8) + wire.duration_us(29) + delay_us + silence_us
     return {
         "samples_per_s": round(samples, 2),
         "bytes_share": round(wire.busy_us / 60e6, 3),

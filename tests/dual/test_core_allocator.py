@@ -254,6 +254,21 @@ def test_a_new_vehicle_makes_those_in_service_give_way_first():
     assert bench.step() == [9798, 9798]
 
 
+def test_nobody_gives_way_to_a_newcomer_while_a_load_is_in_flight():
+    # the rise is on its way but not in the sample: room is seen that is already given away
+    bench = Bench([evse(L1, 7360, 1380), evse(L2, 9000, 4000)])
+    bench.resources.wants[1] = 0
+    bench.load_w = [13000, 0, 0, 0]
+    bench.run(5100)
+    assert list(bench.resources.command_w) == [6600, 0]
+    bench.resources.in_flight[0] = 1
+    bench.resources.wants[1] = 1
+    assert bench.run(2000) == [6600, 0]
+    bench.obey()
+    bench.resources.in_flight[0] = 0
+    assert bench.step()[0] < 6600
+
+
 def test_a_paused_load_rests_before_it_resumes():
     bench = started([evse(L123, 7360, 4140)], delay_ms=0)
     bench.load_w = [18000, 0, 0, 0]

@@ -398,6 +398,31 @@ def test_a_conductor_beyond_its_rating_trips_whatever_the_total():
         assert bench.cycle.mode == TRIPPED
 
 
+def test_every_axis_trips_one_watt_beyond_its_commissioned_limit():
+    for direction, limits_w in ((1, (20000, 9200, 9200, 9200)), (-1, (10000, 9200, 9200, 9200))):
+        for axis in range(4):
+            for over_w in (0, 1):
+                bench = Bench()
+                axis_w = [0, 0, 0, 0]
+                axis_w[axis] = direction * (limits_w[axis] + over_w)
+                for _ in range(100):
+                    bench.sample(100, axis_w[0], axis_w[1], axis_w[2], axis_w[3])
+                assert bench.cycle.mode == (TRIPPED if over_w else NORMAL), (axis, over_w)
+
+
+def test_a_head_end_cannot_trip_the_site_with_a_limit_below_firm():
+    # every other stage is reached: what is flexible is off
+    bench = Bench()
+    bench.command(7000, 3000, -2500, 0)
+    bench.emergency_w = 1000
+    for _ in range(300):
+        bench.sample(100, 20000, 9200, 9200, 1600)
+    assert bench.cycle.import_clock.stage == TRIP
+    assert bench.cycle.mode == NORMAL
+    assert list(bench.resources.command_w)[0] == 0
+    assert list(bench.resources.command_w)[1] <= 0
+
+
 def test_tripped_is_latched_whatever_happens():
     bench = Bench(protected=(3,))
     for _ in range(92):

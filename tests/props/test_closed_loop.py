@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cycle in a closed loop with dead time and latency: it settles, fits, and takes fair turns."""
+"""The cycle in a closed loop with dead time and latency: it settles, fits and takes fair turns."""
 
 import random
 

@@ -73,6 +73,7 @@ class Allocator:
         self._pvs = self._indices(PV, PV)
         self._rated_w = -sum([resources.low_w[index] for index in self._pvs])
         self._turn_ms = 0
+        self._is_load_flying = False
         self._snapshot = None
         self._limits = None
         self._balance = None
@@ -112,6 +113,7 @@ class Allocator:
         self._open_books()
         is_over = self._is_over()
         self._rotate(now_ms)
+        self._is_load_flying = self._is_any_flying(self._loads)
         self._admit(is_over, now_ms)
         self._share()
         self._settle_loads(is_over, now_ms)
@@ -204,8 +206,11 @@ class Allocator:
         self._ledger.take(index, grant_w)
 
     def _is_admissible(self, index, is_over, now_ms):
-        """A load in service stays while the offers fit; another needs room and its rest."""
+        """A load in service stays while the offers fit; another needs room and its rest, and
+        nothing in flight: then some of the room is only an estimate, and nobody may pay for it."""
         resources = self._resources
+        if self._is_load_flying and resources.command_w[index] == 0:
+            return False
         if resources.command_w[index] > 0 and not self._is_turned_out[index]:
             if not is_over:
                 return True
@@ -432,7 +437,7 @@ class Allocator:
         """One cap for all PV, in permille of rating: the largest that cannot break the limit."""
         allowed_w = self._generation_room_w()
         is_wanted = self._cap_all(self._permille(allowed_w))
-        if self._is_any_flying():
+        if self._is_any_flying(self._pvs):
             is_wanted = False
         may_rise = self._pv_gate.may_rise(is_wanted, now_ms)
         k = 0
@@ -462,8 +467,8 @@ class Allocator:
             allowed_w >>= 1
         return mul_div(allowed_w, 1000, rated_w)
 
-    def _is_any_flying(self):
-        for index in self._pvs:
+    def _is_any_flying(self, indices):
+        for index in indices:
             if self._resources.in_flight[index]:
                 return True
         return False

@@ -74,6 +74,7 @@ class BoardHardware:
         self.model = board.NAME
         self.serial = "".join("%02x" % byte for byte in machine.unique_id())
         self._watchdog = None
+        self._ports = []
         service = machine.Pin(board.SERVICE_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
         self._has_watchdog = service.value() == 1
 
@@ -85,7 +86,9 @@ class BoardHardware:
         if name not in self._board.UARTS:
             raise OSError("port %s: this board has %s" % (name, sorted(self._board.UARTS)))
         number, tx, rx, enable = self._board.UARTS[name]
-        return SerialPort(number, baud, is_even, tx, rx, enable)
+        port = SerialPort(number, baud, is_even, tx, rx, enable)
+        self._ports.append(port)
+        return port
 
     def open_output(self, pin, active_low):
         if pin not in self._board.OUTPUT_PINS:
@@ -116,5 +119,16 @@ class BoardHardware:
 
     def run(self, controller):
         while True:
-            controller.poll(self.ticks_ms())
+            self._rest(controller.poll(self.ticks_ms()))
+
+    def _rest(self, wait_ms):
+        """Sleep until a byte has come or wait_ms have passed. `machine.idle` returns after 1 ms, or
+        at an interrupt, so a direction pin is dropped at most 1 ms after the last bit."""
+        start_ms = time.ticks_ms()
+        while True:
+            for port in self._ports:
+                if port.any():
+                    return
+            if time.ticks_diff(time.ticks_ms(), start_ms) >= wait_ms:
+                return
             machine.idle()

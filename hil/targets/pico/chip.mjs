@@ -36,6 +36,7 @@ export class Chip {
     this.flash = flash;
     this.originNs = 0;
     this.flashWrites = 0;
+    this.sleptNs = 0;
     this.counts = { overruns: 0, undriven: 0, deaf: 0 };
     this.levels = new Map(options.watch.map((pin) => [pin, null]));
     this.powerUp(0, [0, 0, 0, 0, 0, 0, 0, 0]);
@@ -70,7 +71,12 @@ export class Chip {
     usb.onSerialData = (bytes) => {
       this.onEvent(['text', this.nowNs, decoder.decode(bytes, { stream: true })]);
     };
-    this.usb = usb;
+    // A host that has nothing to say says nothing; rp2040js would send empty packets for ever, and
+    // keep the chip awake with them.
+    const answer = mcu.usbCtrl.onEndpointRead;
+    mcu.usbCtrl.onEndpointRead = (endpoint, size) => {
+      if (endpoint !== usb.outEndpoint) answer(endpoint, size);
+    };
     mcu.core.PC = FLASH;
   }
 
@@ -168,8 +174,8 @@ export class Chip {
     return [...new Int32Array(this.mcu.sram.buffer, start * 4, count)];
   }
 
-  allCounts() {
-    const counts = { ...this.counts, flash_writes: this.flashWrites };
+  wireCounts() {
+    const counts = { ...this.counts };
     for (const uart of this.mcu.uart) {
       for (const name of Object.keys(this.counts)) counts[name] += uart.counts[name];
     }
@@ -187,7 +193,9 @@ export class Chip {
         if (core.waiting) {
           const alarm = clock.nextAlarm;
           const nextNs = alarm ? Math.min(alarm.nanos, endNs) : endNs;
-          clock.tick(Math.max(0, nextNs - clock.nanosCounter));
+          const ns = Math.max(0, nextNs - clock.nanosCounter);
+          this.sleptNs += ns;
+          clock.tick(ns);
           continue;
         }
         let ns = core.executeInstruction() * cycleNs;
@@ -195,7 +203,10 @@ export class Chip {
           ns += this.stallNs;
           this.stallNs = 0;
         }
-        clock.tick(ns);
+        const target = clock.nanosCounter + ns;
+        const alarm = clock.nextAlarm;
+        if (alarm === null || alarm.nanos > target) clock.nanosCounter = target;
+        else clock.tick(ns);
       }
       if (!this.resetWhy) return;
       this.reset();
@@ -206,8 +217,7 @@ export class Chip {
   reset() {
     const why = this.resetWhy;
     const watchdog = this.mcu.peripherals[WATCHDOG];
-    const { flash_writes: _, ...counts } = this.allCounts();
-    this.counts = counts;
+    this.counts = this.wireCounts();
     const tNs = this.nowNs;
     for (const pin of this.levels.keys()) this.setLevel(pin, null);
     this.onEvent(['reset', tNs, why]);

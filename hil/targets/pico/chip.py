@@ -88,7 +88,7 @@ class Chip:
 
     def counts(self):
         """What went wrong on the wires: overruns of a receive FIFO, bytes sent without the driver
-        enabled, bytes not heard because of it; and `flash_writes`."""
+        enabled, bytes not heard because of it; `flash_writes`, and `slept_us` of the core."""
         return self._ask({"counts": 1})
 
     def _tell(self, message):

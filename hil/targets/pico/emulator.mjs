@@ -10,7 +10,7 @@
  * {"rx": uart, "t": [us...], "data": hex}
  *                             receives bytes at those times (now, where past); no answer.
  * {"ints": n}                 {"values": [...] or null}: the array('i') of n entries in the RAM.
- * {"counts": 1}               what went wrong on the wires: chip.mjs.
+ * {"counts": 1}               {overruns, undriven, deaf, flash_writes, slept_us}: chip.py.
  */
 
 import { readFileSync } from 'node:fs';
@@ -40,7 +40,9 @@ function run(us) {
 function answerTo(message) {
   if ('run' in message) return run(message.run);
   if ('ints' in message) return { values: chip.findInts(message.ints) };
-  if ('counts' in message) return chip.allCounts();
+  if ('counts' in message) {
+    return { ...chip.wireCounts(), flash_writes: chip.flashWrites, slept_us: chip.sleptNs / 1000 };
+  }
   const bytes = [...Buffer.from(message.data, 'hex')];
   chip.receive(message.rx, message.t.map((t) => t * 1000), bytes);
   return null;

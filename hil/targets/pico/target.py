@@ -179,6 +179,8 @@ class PicoTarget:
     def lateness(self):
         """Metrics that only this target has: what its wires and its resets say."""
         counts = {f"pico_{name}": count for name, count in self._counts.items()}
+        slept_us = counts.pop("pico_slept_us", 0)
+        counts["cpu_load"] = round(1 - slept_us / max(1, self.world.now_us), 3)
         boot_s = None if self.first_frame_us is None else self.first_frame_us / 1e6
         return {"boot_s": boot_s, "resets": len(self.resets)} | counts
 
