@@ -303,9 +303,9 @@ class Controller:
         what failed; devices on a bus fall back by their own timers."""
         for output in self._trips:
             output.set(False)
-        for output in self._outputs:
-            if output is not None:
-                output.set(False)
+        for index in range(len(self._outputs)):
+            if self._outputs[index] is not None:
+                self._outputs[index].set(self.resources.is_protected[index])
         self.cycle.fail()
 
 

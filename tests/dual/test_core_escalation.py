@@ -69,11 +69,11 @@ def test_back_inside_ends_the_exceedance_and_the_next_starts_anew():
     clock = over_since(50000)
     assert clock.update(True, at(58999)) == PAUSE
     assert clock.update(False, at(59000)) == PAUSE
-    assert clock.update(False, at(60999)) == PAUSE, "not yet"
-    assert clock.update(False, at(61000)) == INSIDE
-    assert clock.update(True, at(61100)) == CUT
-    assert clock.update(True, at(67099)) == CUT, "not yet"
-    assert clock.update(True, at(67100)) == TO_MINIMUM
+    assert clock.update(False, at(59999)) == PAUSE, "not yet"
+    assert clock.update(False, at(60000)) == INSIDE
+    assert clock.update(True, at(60100)) == CUT
+    assert clock.update(True, at(66099)) == CUT, "not yet"
+    assert clock.update(True, at(66100)) == TO_MINIMUM
 
 
 def test_a_short_look_inside_does_not_restart_the_clock():
@@ -87,10 +87,10 @@ def test_a_short_look_inside_does_not_restart_the_clock():
 def test_the_time_inside_starts_anew_with_each_exceedance():
     clock = over_since(50000)
     assert clock.update(False, at(50100)) == CUT
-    assert clock.update(True, at(52000)) == CUT
-    assert clock.update(False, at(52100)) == CUT
-    assert clock.update(False, at(54099)) == CUT, "not yet"
-    assert clock.update(False, at(54100)) == INSIDE
+    assert clock.update(True, at(51000)) == CUT
+    assert clock.update(False, at(51100)) == CUT
+    assert clock.update(False, at(52099)) == CUT, "not yet"
+    assert clock.update(False, at(52100)) == INSIDE
 
 
 def test_an_exceedance_that_lasts_stays_tripped_when_the_ring_turns():

@@ -16,7 +16,7 @@ TRIP = const(4)  # at 90 %
 _MINIMUM_PERMILLE = const(600)
 _PAUSE_PERMILLE = const(750)
 _TRIP_PERMILLE = const(900)
-_CLEAR_PERMILLE = const(200)  # this long inside ends it: a flicker must not restart the clock
+_CLEAR_PERMILLE = const(100)  # this long inside ends it: a flicker must not restart the clock
 
 
 class Escalation:
@@ -46,7 +46,7 @@ class Escalation:
         return self.stage
 
     def _clear(self, now_ms):
-        """Inside: the stage is kept until that has lasted a fifth of the allowed time."""
+        """Inside: the stage is kept until that has lasted a tenth of the allowed time."""
         if self.stage == INSIDE:
             return
         if not self._is_clearing:
