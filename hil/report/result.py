@@ -11,8 +11,9 @@ STAGES = {0: "inside", 1: "cut", 2: "to minimum", 3: "pause", 4: "trip"}
 class RunResult:
     """One run. Times are seconds of simulated time from 0.
 
-    scenario: {"name", "title"} and perhaps "facts": {what: text} to be shown with them.  checks: the dicts of DESIGN section 5; a further key `sense`
-    ("max" or "min") is shown, never written to summary.json.
+    scenario: {"name", "title"} and perhaps "facts": {what: text} to be shown with them.
+    checks: the dicts of `conformance.metrics.check`; the further keys `metric` and `sense` ("max"
+    or "min") are shown, never written to summary.json.
     trace: column name -> numbers, all of one length; t_s ascends. Columns known to the report:
     t_s, pcc_w, l1_w..l3_w, limit_import_w, limit_export_w (magnitude), limit_conductor_w, load_w,
     pv_w, meter_w, in_force_import_w, in_force_export_w, mode, stage, and for each device

@@ -21,8 +21,9 @@ from sites import (
     relay,
 )
 
-from firmline.core.allocator import Allocator, Gate
+from firmline.core.allocator import Allocator
 from firmline.core.balance import Balance
+from firmline.core.pacing import Gate
 
 SELF_CONSUMPTION = 1
 
@@ -352,7 +353,7 @@ def test_a_protected_load_is_always_granted():
     bench = Bench([evse(L1, 7360, 1380), relay(L2, 3000)], protected=(1,))
     bench.load_w = [30000, 0, 0, 0]
     bench.run(10000)
-    assert list(bench.allocator._grant_w) == [0, 3000]
+    assert list(bench.allocator._loads._grant_w) == [0, 3000]
 
 
 def test_pv_makes_room_as_far_as_it_supplies():

@@ -3,7 +3,8 @@
 
 `uncontrolled = measured at the PCC - what the resources contribute`. While a changed command is
 in flight its contribution is unknown between old and new; then the value is taken that calls for
-no second step on the same information (DESIGN rule 5), once for import and once for export.
+no second step on the same information (docs/requirements.md, R5), once for import and once for
+export.
 """
 
 from firmline.core.snapshot import watts_array

@@ -122,8 +122,8 @@ class BoardHardware:
             self._rest(controller.poll(self.ticks_ms()))
 
     def _rest(self, wait_ms):
-        """Sleep until a byte has come or wait_ms have passed. `machine.idle` returns after 1 ms, or
-        at an interrupt, so a direction pin is dropped at most 1 ms after the last bit."""
+        """Sleep until a byte has come or wait_ms have passed. `machine.idle` returns after 1 ms
+        or at an interrupt, so a direction pin is dropped at most 1 ms after the last bit."""
         start_ms = time.ticks_ms()
         while True:
             for port in self._ports:

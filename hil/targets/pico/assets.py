@@ -50,7 +50,7 @@ def read(folder=None):
     folder = folder or os.environ.get(VARIABLE)
     if not folder:
         raise TargetError(
-            f"target pico: {VARIABLE} is not set: `make pico-assets` tells which two files it needs"
+            f"target pico: {VARIABLE} is not set: `make pico-assets` tells what it needs"
         )
     if not Path(folder).is_dir():
         raise TargetError(f"target pico: {VARIABLE}={folder}: no such folder")
@@ -83,7 +83,9 @@ def main(arguments):
     folder = arguments[0] if arguments else os.environ.get(VARIABLE)
     is_there = bool(folder) and Path(folder).is_dir()
     found = _by_hash(Path(folder)) if is_there else {}
-    print(f"folder: {folder or 'not given'}{'' if is_there or not folder else ' (does not exist)'}")
+    print(
+        f"folder: {folder or 'not given'}{'' if is_there or not folder else ' (does not exist)'}"
+    )
     missing = 0
     for asset in ASSETS:
         is_found = asset.sha256 in found

@@ -11,13 +11,16 @@ import json
 import time
 from array import array
 
-from firmline.app import Controller
-from firmline.core.units import TICKS_MASK
-from firmline.hal import detect
-from firmline.services.config import load
+gc.collect()
+bare_bytes = gc.mem_alloc()  # MicroPython and this file
+
+from firmline.app import Controller  # noqa: E402
+from firmline.core.units import TICKS_MASK  # noqa: E402
+from firmline.hal import detect  # noqa: E402
+from firmline.services.config import load  # noqa: E402
 
 SECONDS = 60
-KINDS = ("idle", "receive", "send", "cycle", "cycle_send")
+KINDS = ("choose", "receive", "send", "cycle", "cycle_send")
 KEEP = 600  # times of each kind that the median is taken from
 WARM_MS = 3000  # what happens before counts as starting up
 
@@ -99,12 +102,25 @@ def sent_bytes(controller):
     return sent
 
 
+def poll_again(hardware, controller, times, cost_us):
+    """A poll right after another finds nothing to do: what an idle one costs."""
+    now_ms = hardware.ticks_ms()
+    cycles = controller.supervisor.cycles
+    sent = sent_bytes(controller)
+    begin_us = time.ticks_us()
+    controller.poll(now_ms)
+    took_us = time.ticks_diff(time.ticks_us(), begin_us) - cost_us
+    if controller.supervisor.cycles == cycles and sent_bytes(controller) == sent:
+        times.add(took_us)
+
+
 def run(hardware, controller, clock, cost_us):
     first_us = 0
     sample_us = 0
     command_us = 0
     before = heap()
     times = [Times() for _ in KINDS]
+    again = Times()
     cycle_times = Times()
     own_bytes = heap()[0] - before[0]
     start_ms = time.ticks_ms()
@@ -136,19 +152,22 @@ def run(hardware, controller, clock, cost_us):
                     command_us = time.ticks_us()
         if elapsed_ms > WARM_MS:
             times[kind_of(controller, sent, cycles, has_bytes)].add(took_us)
+            poll_again(hardware, controller, again, cost_us)
         hardware._rest(wait_ms)
     allocated = gc.mem_alloc() - allocated
     after = heap()
     figures = {kind: times[k].figures() for k, kind in enumerate(KINDS)}
+    figures["again"] = again.figures()
     figures["control_cycle"] = cycle_times.figures()
     figures["worst_cycle_us"] = controller.worst_cycle_us
     figures["imported_us"] = imported_us
     figures["first_cycle_us"] = first_us
     figures["first_sample_us"] = sample_us
     figures["first_command_taken_us"] = command_us
-    figures["heap_used_at_start"] = before[0]
+    figures["bare_bytes"] = bare_bytes
+    figures["heap_used_at_start"] = before[0] - bare_bytes
     figures["heap_free_at_start"] = before[1]
-    figures["heap_used_at_end"] = after[0] - own_bytes
+    figures["heap_used_at_end"] = after[0] - own_bytes - bare_bytes
     figures["allocated_while_running"] = allocated
     figures["gc_pause_us"] = after[2]
     figures["cycles"] = controller.supervisor.cycles

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""`make bench-pico`: what the controller costs on an RP2040 at 125 MHz, against the budget.
+
+    python tests/bench/pico_budget.py [--seconds S] [--profile] [--out DIR]
+
+One meter and eight devices (tests/pico/budget.toml) on the emulated chip, MicroPython's own
+image, the firmware's own files; only main.py is one that times each poll with the chip's
+microsecond clock. Cycle counts of the emulator leave out the misses of the flash cache, so
+a board is slower by what those cost. Figures go to DIR/pico_budget.json as well.
+
+--profile instead times every method (tests/pico/board/profile_main.py) and prints the dearest.
+"""
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
+
+from hil.bench import Bench  # noqa: E402
+from hil.cli import progress_bar  # noqa: E402
+from hil.scenarios.load import load  # noqa: E402
+from hil.targets.firmware import TargetError  # noqa: E402
+from hil.targets.pico import image  # noqa: E402
+from hil.targets.pico.target import PicoTarget  # noqa: E402
+
+SITE = ROOT / "tests" / "pico" / "budget.toml"
+BOARD = ROOT / "tests" / "pico" / "board"
+AFTER_S = 6  # boot before, printing after
+CYCLE_US, IDLE_US, BOOT_US, HEAP_BYTES = 5000, 300, 3_000_000, 100_000
+
+
+def measure(main, seconds, progress=None):
+    """(what the chip printed as FIGURES, the bench's result)."""
+    scenario = replace(load(SITE), duration_s=float(seconds + AFTER_S))
+
+    def target(world, wires, config_path):
+        files = image.firmware_files(Path(config_path).read_text())
+        text = (BOARD / main).read_text()
+        files["main.py"] = re.sub(r"(?m)^SECONDS = .*", f"SECONDS = {seconds}", text).encode()
+        return PicoTarget(world, wires, config_path, files=files)
+
+    with tempfile.TemporaryDirectory() as work_dir:
+        bench = Bench(scenario, target, work_dir)
+        result = bench.run(progress)
+    console = bench.target.console
+    methods = re.findall(r"METHOD (\S+) (\d+) (\d+) (\d+) (-?\d+)\r?\n", console)
+    if methods and "END" in console:
+        return {name: [int(n) for n in numbers] for name, *numbers in methods}, result
+    found = re.search(r"FIGURES (\{.*\})", console)
+    if not found:
+        raise TargetError(f"target pico: the board printed no figures but: {console[-2000:]!r}")
+    return json.loads(found[1]), result
+
+
+def rows(figures, result):
+    """(what, value, goal or None, unit) of the budget table."""
+
+    def of(kind, name):
+        return figures[kind][name] if figures[kind] else None
+
+    taken = figures["first_command_taken_us"]
+    return [
+        ("control cycle, worst", of("control_cycle", "worst"), CYCLE_US, "us"),
+        ("control cycle, p99", of("control_cycle", "p99"), None, "us"),
+        ("control cycle, median", of("control_cycle", "median"), None, "us"),
+        ("poll with cycle, worst", of("cycle", "worst"), None, "us"),
+        ("poll with cycle and request, worst", of("cycle_send", "worst"), None, "us"),
+        ("poll with cycle and request, median", of("cycle_send", "median"), None, "us"),
+        ("idle poll, worst", of("again", "worst"), None, "us"),
+        ("idle poll, median", of("again", "median"), IDLE_US, "us"),
+        ("poll that looks for work in vain, median", of("choose", "median"), None, "us"),
+        ("poll with bytes received, worst", of("receive", "worst"), None, "us"),
+        ("poll with bytes received, median", of("receive", "median"), None, "us"),
+        ("poll that sends a request, worst", of("send", "worst"), None, "us"),
+        ("poll that sends a request, median", of("send", "median"), None, "us"),
+        ("power-up to imports done", figures["imported_us"], None, "us"),
+        ("power-up to first enforcement", figures["first_cycle_us"], BOOT_US, "us"),
+        ("power-up to first meter sample in use", figures["first_sample_us"], None, "us"),
+        ("power-up to first command taken", taken or None, None, "us"),
+        ("heap in use after boot", figures["heap_used_at_start"], HEAP_BYTES, "bytes"),
+        ("heap free after boot", figures["heap_free_at_start"], None, "bytes"),
+        ("heap in use at the end", figures["heap_used_at_end"], HEAP_BYTES, "bytes"),
+        ("allocated while running", figures["allocated_while_running"], 0, "bytes"),
+        ("garbage collection", figures["gc_pause_us"], None, "us"),
+        ("core busy", round(100 * result.metrics["cpu_load"], 1), None, "%"),
+        ("cycles", figures["cycles"], None, ""),
+        ("late cycles", figures["late_cycles"], 0, ""),
+    ]
+
+
+def print_table(table):
+    for what, value, goal, unit in table:
+        shown = "-" if value is None else f"{value:,}"
+        judged = ""
+        if goal is not None and value is not None:
+            judged = f"<= {goal:,}  {'met' if value <= goal else 'MISSED'}"
+        print(f"{what:40} {shown:>10} {unit:6} {judged}".rstrip())
+
+
+def print_profile(figures, seconds):
+    """Dearest first, by their own time."""
+    print(
+        f"{'method':42} {'calls/s':>8} {'mean us':>8} {'worst us':>8} {'own us/s':>9} {'own us':>7}"
+    )
+    order = sorted(figures.items(), key=lambda item: -item[1][3])
+    for name, (calls, total, worst, own) in order[:60]:
+        rate = calls / seconds
+        print(
+            f"{name:42} {rate:8.1f} {total / calls:8.0f} {worst:8} "
+            f"{own / seconds:9.0f} {own / calls:7.0f}"
+        )
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=int, default=60, help="of the chip's time")
+    parser.add_argument("--profile", action="store_true", help="where the time goes")
+    parser.add_argument("--out", default="build/bench", metavar="DIR")
+    options = parser.parse_args(arguments)
+    script = "profile_main.py" if options.profile else "budget_main.py"
+    try:
+        with progress_bar(f"{options.seconds} s on the emulated RP2040") as progress:
+            figures, result = measure(script, options.seconds, progress)
+    except TargetError as error:
+        print(error, file=sys.stderr)
+        return 2
+    Path(options.out).mkdir(parents=True, exist_ok=True)
+    name = "pico_profile.json" if options.profile else "pico_budget.json"
+    Path(options.out, name).write_text(json.dumps(figures, indent=1))
+    if options.profile:
+        print_profile(figures, options.seconds - 3)
+    else:
+        print_table(rows(figures, result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
