@@ -105,9 +105,8 @@ def print_table(table):
 
 def print_profile(figures, seconds):
     """Dearest first, by their own time."""
-    print(
-        f"{'method':42} {'calls/s':>8} {'mean us':>8} {'worst us':>8} {'own us/s':>9} {'own us':>7}"
-    )
+    heads = ("calls/s", "mean us", "worst us", "own us/s", "own us")
+    print(f"{'method':42}" + "".join(f" {head:>9}" for head in heads))
     order = sorted(figures.items(), key=lambda item: -item[1][3])
     for name, (calls, total, worst, own) in order[:60]:
         rate = calls / seconds
