@@ -115,7 +115,7 @@ class Controller:
         for bus in self.buses:
             bus.poll(now_ms)
         self.supervisor.check_in(checks.BUS)
-        is_new = self.meter.samples != self._meter_samples
+        is_new = self._has_new_sample(now_ms)
         if is_new or not self._has_run or self._is_tick_due(now_ms):
             self._run_cycle(is_new, now_ms)
             for bus in self.buses:
@@ -131,13 +131,20 @@ class Controller:
             self._server.poll(now_ms)
         self.supervisor.check_in(checks.HEAD_END)
 
+    def _has_new_sample(self, now_ms):
+        """A sample asked for longer ago than the hold time has waited through a stall of the
+        program: it is dropped, the next one is on its way."""
+        if self.meter.samples == self._meter_samples:
+            return False
+        self._meter_samples = self.meter.samples
+        return elapsed_ms(now_ms, self.meter.sampled_ms) <= self.cycle.trust.hold_ms
+
     def _is_tick_due(self, now_ms):
         return elapsed_ms(now_ms, self._cycle_ms) >= self._tick_ms
 
     def _run_cycle(self, is_new, now_ms):
         start_us = self._hardware.ticks_us()
         if is_new:
-            self._meter_samples = self.meter.samples
             self._take_sample()
         self._look_at_resources(now_ms)
         self._arbitrate()

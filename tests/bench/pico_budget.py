@@ -35,7 +35,7 @@ AFTER_S = 6  # boot before, printing after
 CYCLE_US, IDLE_US, BOOT_US, HEAP_BYTES = 5000, 300, 3_000_000, 100_000
 
 
-def measure(main, seconds, progress=None):
+def measure(main, seconds, progress=None, board=None):
     """(what the chip printed as FIGURES, the bench's result)."""
     scenario = replace(load(SITE), duration_s=float(seconds + AFTER_S))
 
@@ -43,7 +43,7 @@ def measure(main, seconds, progress=None):
         files = image.firmware_files(Path(config_path).read_text())
         text = (BOARD / main).read_text()
         files["main.py"] = re.sub(r"(?m)^SECONDS = .*", f"SECONDS = {seconds}", text).encode()
-        return PicoTarget(world, wires, config_path, files=files)
+        return PicoTarget(world, wires, config_path, board, files)
 
     with tempfile.TemporaryDirectory() as work_dir:
         bench = Bench(scenario, target, work_dir)
@@ -56,6 +56,10 @@ def measure(main, seconds, progress=None):
     if not found:
         raise TargetError(f"target pico: the board printed no figures but: {console[-2000:]!r}")
     return json.loads(found[1]), result
+
+
+class _AutoDirection:
+    UARTS = {"uart0": (0, 0, 1, None), "uart1": (1, 4, 5, None)}
 
 
 def rows(figures, result):
@@ -91,6 +95,9 @@ def rows(figures, result):
         ("core busy", round(100 * result.metrics["cpu_load"], 1), None, "%"),
         ("cycles", figures["cycles"], None, ""),
         ("late cycles", figures["late_cycles"], 0, ""),
+        ("bytes lost: driver still enabled", result.metrics["pico_deaf"], 0, ""),
+        ("bytes lost: driver not enabled", result.metrics["pico_undriven"], 0, ""),
+        ("bytes lost: receive FIFO full", result.metrics["pico_overruns"], 0, ""),
     ]
 
 
@@ -125,7 +132,8 @@ def main(arguments=None):
     script = "profile_main.py" if options.profile else "budget_main.py"
     try:
         with progress_bar(f"{options.seconds} s on the emulated RP2040") as progress:
-            figures, result = measure(script, options.seconds, progress)
+            board = _AutoDirection if options.profile else None
+            figures, result = measure(script, options.seconds, progress, board)
     except TargetError as error:
         print(error, file=sys.stderr)
         return 2

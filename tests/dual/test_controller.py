@@ -228,3 +228,23 @@ def test_a_device_that_refuses_every_write_is_paid_for_by_the_others():
         assert bench.controller.cycle.mode == NORMAL
     assert bench.devices.ev_w(EVSE_A) == refused_w
     assert bench.devices.total_w() <= 25000
+
+
+def test_a_reply_that_waited_through_a_stall_is_not_a_fresh_sample():
+    bench = running()
+    meter = bench.controller.meter
+    begun_ms = meter.sampled_ms
+    while not bench.line.any() or meter.sampled_ms != begun_ms:
+        begun_ms = meter.sampled_ms
+        bench.controller.poll(bench.now_ms)
+        bench.answer()
+        if not bench.line.any():
+            bench.after(1)
+    for k in range(3):
+        bench.devices.load_w[k] = 9000  # what the waiting reply does not know yet
+    bench.ms += 3000  # the program stood still
+    bench.now_ms = (bench.now_ms + 3000) & 0x3FFFFFFF
+    bench.controller.poll(bench.now_ms)
+    assert bench.controller.cycle.mode == FALLBACK
+    go(bench, 1000)
+    assert bench.controller.cycle.mode == NORMAL
