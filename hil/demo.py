@@ -3,7 +3,8 @@
 
 from dataclasses import asdict
 
-from hil.cli import SCENARIOS, check_out, execute
+from hil.execute import check_out, execute
+from hil.options import SCENARIOS
 from hil.report.result import tolerance_text
 from hil.report.terminal import checks_table, excursions_text, figures, verdict_line
 from hil.scenarios.load import load

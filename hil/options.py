@@ -11,7 +11,7 @@ targets:
   virtual      the firmware in this process, in virtual time: fast, repeatable
   micropython  the same files in a real MicroPython interpreter, in lock-step
                with virtual time; with --clock wall over ptys, in real time
-  pico         MicroPython on an emulated RP2040, in lock-step (docs/pico-target.md)
+  pico         MicroPython on an emulated RP2040 (docs/pico-target.md)
   board        a board on real serial ports, a --port for each of the scenario's
 """
 EXIT_HELP = """\
@@ -155,6 +155,7 @@ def _add_target(parser):
         "--target",
         choices=("virtual", "micropython", "pico", "board"),
         default="virtual",
+        metavar="TARGET",
         help="what runs the firmware (default %(default)s)",
     )
     parser.add_argument(

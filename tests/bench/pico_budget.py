@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
 from hil.bench import Bench  # noqa: E402
-from hil.cli import progress_bar  # noqa: E402
+from hil.execute import progress_bar  # noqa: E402
 from hil.scenarios.load import load  # noqa: E402
 from hil.targets.firmware import TargetError  # noqa: E402
 from hil.targets.pico import image  # noqa: E402

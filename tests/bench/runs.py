@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import replace
 
 from hil.bench import Bench
-from hil.cli import SCENARIOS
+from hil.options import SCENARIOS
 from hil.scenarios.load import load
 from hil.targets.stepped import LockstepTarget, VirtualTarget
 

@@ -22,7 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "runtimes"), str(ROOT / "firmwar
 import runtimes  # noqa: E402
 
 from hil.bench import Bench  # noqa: E402
-from hil.cli import SCENARIOS, progress_bar  # noqa: E402
+from hil.execute import progress_bar  # noqa: E402
+from hil.options import SCENARIOS  # noqa: E402
 from hil.scenarios.load import load  # noqa: E402
 from hil.targets.stepped import VirtualTarget  # noqa: E402
 
