@@ -10,6 +10,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 WASM := tests/runtimes/node_modules/.stamp
+EMULATOR := hil/targets/pico/node_modules/.stamp
 BOARD_ARCHITECTURES := armv6m xtensawin
 STUB_BOARDS := rp2 esp32
 
@@ -22,8 +23,8 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-dual bench coverage lint format compile stubs typecheck \
-	clean distclean
+.PHONY: help setup demo test test-dual bench pico-assets bench-pico coverage lint format compile \
+	stubs typecheck clean distclean
 
 help: ## this list
 	@echo "Firmline: an open power control system controller, its emulator and its bench"
@@ -55,6 +56,12 @@ coverage: $(STAMPS)/test ## every line and branch of firmline/core is reached by
 bench: $(STAMPS)/test $(WASM) ## measure speed: cycle time, wire efficiency, a simulated day
 	$(PY) tests/bench/speed.py --hours $(HOURS) --out build/bench
 
+pico-assets: $(EMULATOR) ## the RP2040 emulator, and which two files it needs; PICO_ASSETS=DIR
+	@$(PY) -m hil.targets.pico.assets $(PICO_ASSETS)
+
+bench-pico: $(EMULATOR) ## measure the controller on an emulated RP2040, against its budget
+	PICO_ASSETS="$(PICO_ASSETS)" $(PY) tests/bench/pico_budget.py --out build/bench $(PICO_FLAGS)
+
 lint: $(STAMPS)/test ## what ruff has to say, without changing anything
 	$(PY) -m ruff check --output-format=concise
 	$(PY) -m ruff format --check
@@ -84,6 +91,7 @@ typecheck: stubs $(STAMPS)/dev ## check the firmware's types against each board'
 
 clean: ## remove what was built, but not .venv
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis tests/runtimes/node_modules \
+		hil/targets/pico/node_modules \
 		$(foreach board,$(STUB_BOARDS),typings/$(board))
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
@@ -149,6 +157,14 @@ $(WASM): tests/runtimes/package-lock.json | $(STAMPS)/test
 	}
 	@echo "installing the 32-bit MicroPython"
 	@$(PY) tests/runtimes/runtimes.py install
+	@touch $@
+
+$(EMULATOR): hil/targets/pico/package-lock.json | $(STAMPS)/test
+	@$(PY) tests/runtimes/runtimes.py has-node 2>/dev/null || \
+		$(PIP) install --quiet --editable '.[node]'
+	@$(PIP) install --quiet --editable '.[pico]'
+	@echo "installing the RP2040 emulator"
+	@$(PY) -m hil.targets.pico.install
 	@touch $@
 
 typings/%/.stamp: | $(STAMPS)/venv

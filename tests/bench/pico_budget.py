@@ -49,7 +49,7 @@ def measure(main, seconds, progress=None, board=None):
         bench = Bench(scenario, target, work_dir)
         result = bench.run(progress)
     console = bench.target.console
-    methods = re.findall(r"METHOD (\S+) (\d+) (\d+) (\d+) (-?\d+)\r?\n", console)
+    methods = re.findall(r"METHOD (\S+) (\d+) (-?\d+) (\d+) (-?\d+)\r?\n", console)
     if methods and "END" in console:
         return {name: [int(n) for n in numbers] for name, *numbers in methods}, result
     found = re.search(r"FIGURES (\{.*\})", console)

