@@ -12,6 +12,7 @@ a board is slower by what those cost. Figures go to DIR/pico_budget.json as well
 """
 
 import argparse
+import ast
 import json
 import re
 import sys
@@ -25,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 from hil.bench import Bench  # noqa: E402
 from hil.execute import progress_bar  # noqa: E402
 from hil.scenarios.load import load  # noqa: E402
-from hil.targets.firmware import TargetError  # noqa: E402
+from hil.targets.firmware import FIRMWARE_DIR, TargetError  # noqa: E402
 from hil.targets.pico import image  # noqa: E402
 from hil.targets.pico.target import PicoTarget  # noqa: E402
 
@@ -42,6 +43,7 @@ def measure(main, seconds, progress=None, board=None):
     def target(world, wires, config_path):
         files = image.firmware_files(Path(config_path).read_text())
         text = (BOARD / main).read_text()
+        files["arguments.txt"] = arguments_of_methods().encode()
         files["main.py"] = re.sub(r"(?m)^SECONDS = .*", f"SECONDS = {seconds}", text).encode()
         return PicoTarget(world, wires, config_path, board, files)
 
@@ -56,6 +58,24 @@ def measure(main, seconds, progress=None, board=None):
     if not found:
         raise TargetError(f"target pico: the board printed no figures but: {console[-2000:]!r}")
     return json.loads(found[1]), result
+
+
+def arguments_of_methods():
+    """Lines `Class.method count` of every method that the profile can time."""
+    lines = []
+    for path in sorted((FIRMWARE_DIR / "firmline").rglob("*.py")):
+        if path.parent.name not in ("core", "modbus", "services", "devices", "firmline"):
+            continue
+        for owner in ast.parse(path.read_text()).body:
+            if not isinstance(owner, ast.ClassDef):
+                continue
+            for method in owner.body:
+                if isinstance(method, ast.FunctionDef) and not method.decorator_list:
+                    arguments = method.args.posonlyargs + method.args.args
+                    is_plain = not (method.args.vararg or method.args.defaults)
+                    if is_plain and len(arguments) <= 3 and method.name[:2] != "__":
+                        lines.append(f"{owner.name}.{method.name} {len(arguments)}\n")
+    return "".join(lines)
 
 
 class _AutoDirection:
