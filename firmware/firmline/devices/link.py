@@ -2,8 +2,10 @@
 """One device on a Modbus RTU line: what to ask or write next, and what its answers meant.
 
 The product's table (see devices.catalog) is data; this engine interprets it. It must never write
-to a device that was not identified, never send a command before the device's own reversion timer
-or watchdog was set, never publish part of a sample, and never allocate or raise in steady state.
+to a device that was never identified, never send the first command before the device's own
+reversion timer or watchdog was set, never publish part of a sample, and never allocate or raise in
+steady state. A device that was ready and is lost is probed with its command (Hazard H-07), then
+identified and set up again.
 
 Called by services.bus (job, begin, finish, wait_ms) and by the controller (set_command, fields).
 Device sign: > 0 W consumes, < 0 W supplies. Commands: EVSE >= 0; PV <= 0 (minus the cap);
