@@ -14,9 +14,16 @@ from hil import build
 from hil.conformance import metrics
 from hil.conformance.oracle import Oracle
 from hil.conformance.recorder import Recorder
-from hil.conformance.watch import ChangedWrites, FallbackWatch, Headroom, SilenceWatch
+from hil.conformance.watch import (
+    ChangedWrites,
+    FallbackWatch,
+    Headroom,
+    RestartWatch,
+    SilenceWatch,
+)
 from hil.report.result import RunResult
 from hil.scenarios.load import build_config
+from hil.scenarios.schema import CONTROLLER
 from hil.targets import firmware
 from hil.targets.stepped import LockstepTarget, VirtualTarget
 from hil.world import World
@@ -41,7 +48,8 @@ class Bench:
         self.world = World()
         self.plant = build.build_plant(scenario)
         self.wires, self.devices = build.build_wires(self.world, scenario, self.plant)
-        self.writes = [ChangedWrites() for _ in self.wires]
+        self.restart = RestartWatch()
+        self.writes = [ChangedWrites(self.restart.sent) for _ in self.wires]
         for wire, writes in zip(self.wires.values(), self.writes, strict=True):
             wire.log = writes
         config = build_config(scenario)
@@ -64,6 +72,7 @@ class Bench:
         self.target.on_outputs = self._switch_outputs
         self.target.head_end = self.head_end  # a view in wall-clock time is what it has read
         self._arm_fallback_watches()
+        self._arm_controller_faults()
         self.silence = SilenceWatch(self.world, self.target, self.config)
         self.trace = {name: [] for name in self._columns()}
 
@@ -107,6 +116,23 @@ class Bench:
                 "bad_crc",
             ):
                 self.fallback.arm(fault, lambda: wire.last_good.get(meter.config["unit"]))
+
+    def _arm_controller_faults(self):
+        for fault in self.scenario.fault:
+            if fault.target != CONTROLLER:
+                continue
+            if not hasattr(self.target, "hang"):
+                able = "virtual, pico, and micropython in lock-step can"
+                raise firmware.TargetError(
+                    f"target {self.target.name} cannot play the fault {fault.kind}: {able}"
+                )
+            start_us = round(fault.from_s * US_PER_S)
+            self.world.at(start_us, self.restart.begin, start_us)
+            if fault.kind == "hang":
+                self.world.at(start_us, self.target.hang)
+            else:
+                self.world.at(start_us, self.target.power_off)
+                self.world.at(round(fault.to_s * US_PER_S), self.target.power_on)
 
     def _switch_outputs(self, t_us):
         """Pins of relays switch their loads; the plant knows them by the device's `plant`."""
@@ -196,6 +222,7 @@ class Bench:
         numbers["fallback_s"] = metrics.spread(self.fallback.measured_s)
         if not self.target.is_wall_clock:
             numbers["head_end_loss_s"] = metrics.spread(self.silence.measured_s)
+        numbers["restart_s"] = metrics.spread(self.restart.measured_s)
         numbers["headroom_used"] = self.headroom.used()
         relays = {}
         for item in self.scenario.plant.relay_load:

@@ -6,6 +6,7 @@ from hil.line import devices as emulators
 from hil.line.faults import Fault
 from hil.line.head_end import HeadEnd, HeadEndMap
 from hil.line.line import Line, MasterLine
+from hil.scenarios.schema import CONTROLLER
 
 US_PER_S = 1_000_000
 
@@ -88,6 +89,8 @@ def build_wires(world, scenario, plant):
         entry = scenario.head_end
         wires[entry["port"]] = MasterLine(world, entry.get("baud", 19200), 0, scenario.seed)
     for fault in scenario.fault:
+        if fault.target == CONTROLLER:
+            continue
         _wire_of(fault.target, scenario, lines, wires).add_fault(
             Fault(
                 fault.kind,

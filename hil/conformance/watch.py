@@ -4,22 +4,49 @@
 US_PER_S = 1_000_000
 _LOOK_US = 1_000
 _GIVE_UP_S = 120
+_UNDER_WAY_US = 50_000
 
 
 class ChangedWrites(list):
-    """A wire's `log` that keeps only writes whose content is new: (t_us, frame)."""
+    """A wire's `log` that keeps only writes whose content is new: (t_us, frame).
 
-    def __init__(self):
+    on_frame(t_us) is called for every frame that the controller sends.
+    """
+
+    def __init__(self, on_frame):
         super().__init__()
         self._last = {}
+        self._on_frame = on_frame
 
     def append(self, entry):
         t_us, direction, frame = entry
+        if direction == ">":
+            self._on_frame(t_us)
         if direction == ">" and frame[1] in (6, 16):
             key = frame[:4]  # unit, function, address
             if self._last.get(key) != frame:
                 self._last[key] = frame
                 super().append((t_us, frame))
+
+
+class RestartWatch:
+    """After the controller hung or lost its supply: when does it speak again?
+
+    `measured_s`: from the start of each fault to the first frame that a restarted controller
+    sends. A frame that was under way when it hung is not one.
+    """
+
+    def __init__(self):
+        self.measured_s = []
+        self._since_us = None
+
+    def begin(self, t_us):
+        self._since_us = t_us
+
+    def sent(self, t_us):
+        if self._since_us is not None and t_us - self._since_us > _UNDER_WAY_US:
+            self.measured_s.append((t_us - self._since_us) / US_PER_S)
+            self._since_us = None
 
 
 class FallbackWatch:

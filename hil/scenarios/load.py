@@ -279,11 +279,14 @@ class _Reader:
         faults = []
         for item, path in self.check.tables(self.raw["fault"], "fault"):
             checked = self.check.variant(item, "kind", schema.FAULTS, path)
-            if checked["target"] not in targets:
+            is_controllers = checked["kind"] in schema.CONTROLLER_FAULTS
+            accepted = [schema.CONTROLLER] if is_controllers else targets
+            if checked["target"] not in accepted:
                 self.check.fail(
-                    f"{path}.target", checked["target"], f"one of {', '.join(targets)}"
+                    f"{path}.target", checked["target"], f"one of {', '.join(accepted)}"
                 )
             self.within(checked["from_s"], f"{path}.from_s")
+            checked.setdefault("to_s", self.duration_s)
             if checked["to_s"] <= checked["from_s"]:
                 accepted = f"a number above from_s, {checked['from_s']}"
                 self.check.fail(f"{path}.to_s", checked["to_s"], accepted)

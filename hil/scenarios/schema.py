@@ -318,7 +318,11 @@ FAULTS = {
     "bad_crc": _FAULT,
     "delay": _FAULT | {"delay_ms": _int(1, 60_000, "added to every reply", **_NEED)},
     "frozen": _FAULT,
+    "hang": {key: _FAULT[key] for key in ("kind", "target", "from_s")},
+    "power_loss": _FAULT,
 }
+CONTROLLER = "controller"  # the only target of those two, and they are the only ones it takes
+CONTROLLER_FAULTS = ("hang", "power_loss")
 HEAD_END_SCRIPT = {
     "heartbeat_s": _number(0.1, DAY_S, default=5),
     "status_s": _number(0.1, DAY_S, "reads the controller's status", default=1),
@@ -346,7 +350,7 @@ METRICS = {
 }
 METRICS |= {
     f"{name}.{part}": "" if part == "count" else "s"
-    for name in ("response_s", "command_s", "fallback_s", "head_end_loss_s")
+    for name in ("response_s", "command_s", "fallback_s", "head_end_loss_s", "restart_s")
     for part in ("count", "p50", "p99", "max")
 }
 METRICS |= {
@@ -354,6 +358,7 @@ METRICS |= {
     "cycles": "",
     "late_cycles": "",
     "worst_cycle_us": "us",
+    "resets": "",
     "sim_speed": "",
     "relay_operations.total": "",
     "evse_charging_max": "",  # most vehicles drawing current at one time

@@ -31,7 +31,14 @@ class SteppedTarget:
 
     wires: port name in the configuration -> hil.line Wire. `outputs`: bit mask of pins that are
     on, `on_outputs(t_us)` is called when it changes.
+
+    power_up_us: when the controller runs first. watchdog_us, boot_us: of the board that it stands
+    for when it hangs or loses its supply (docs/MEASURED.md).
     """
+
+    power_up_us = 0
+    watchdog_us = 4_000_000
+    boot_us = 1_700_000
 
     def __init__(self, world, wires):
         self.world = world
@@ -46,17 +53,24 @@ class SteppedTarget:
         self._wake_us = -1
         self._serial = 0
         self.polls = 0
+        self.resets = 0
         self.head_end = None
         self.stalled = False  # only the host's time can stall
         self.is_wall_clock = False
 
     def start(self):
-        """Bring the controller up at the world's present time."""
+        """Bring the controller up at the world's present time, or `power_up_us` later."""
         names, self.pins = self._launch()
         self._ports = [self._wires[name] for name in names]
-        self._received = [b""] * len(names)
         for index, wire in enumerate(self._ports):
             wire.on_receive = self._receiver(index)
+        if self.power_up_us:
+            self.world.at(self.world.now_us + self.power_up_us, self._run)
+        else:
+            self._run()
+
+    def _run(self):
+        self._received = [b""] * len(self._ports)
         self.is_running = True
         self._wake_at(self.world.now_us)
 
@@ -65,13 +79,38 @@ class SteppedTarget:
         world.run_until(t_us)
 
     def lateness(self):
-        """Metrics of the host's clock: none here."""
-        return {}
+        """Metrics that only some targets have."""
+        return {"resets": self.resets}
 
-    def stop(self):
-        """The controller loses its supply: nothing is sent from now on."""
+    def hang(self):
+        """The program stops where it is, the pins stay; the watchdog will restart the board."""
+        self._stop()
+        self.world.at(self.world.now_us + self.watchdog_us, self._reset)
+
+    def power_off(self):
+        """The controller loses its supply: no output is driven, nothing is sent."""
+        self._stop()
+        self._set_outputs(0, self.world.now_us)
+
+    def power_on(self):
+        self.world.at(self.world.now_us + self.boot_us, self._restart)
+
+    def _stop(self):
         self.is_running = False
         self._serial += 1
+        self._wake_us = -1
+
+    def _reset(self):
+        if not self.is_running:
+            self._set_outputs(0, self.world.now_us)
+            self.power_on()
+
+    def _restart(self):
+        if not self.is_running:
+            self.close()
+            self._launch()
+            self.resets += 1
+            self._run()
 
     def _receiver(self, index):
         def receive(t_us, data):
@@ -100,11 +139,14 @@ class SteppedTarget:
         for wire, data in zip(self._ports, sent, strict=True):
             if data:
                 wire.send(data, t_us)
+        self._set_outputs(outputs, t_us)
+        self._wake_at(t_us + max(1, wait_ms) * 1000)
+
+    def _set_outputs(self, outputs, t_us):
         if outputs != self.outputs:
             self.outputs = outputs
             if self.on_outputs is not None:
                 self.on_outputs(t_us)
-        self._wake_at(t_us + max(1, wait_ms) * 1000)
 
 
 class _MemoryPort:
@@ -214,11 +256,14 @@ class LockstepTarget(SteppedTarget):
 
     def __init__(self, world, wires, config_path):
         super().__init__(world, wires)
-        command = [find_micropython(), "-X", "heapsize=4m"]
-        command += [str(FIRMWARE_DIR / "main.py"), str(config_path), "--lockstep"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._command = [find_micropython(), "-X", "heapsize=4m"]
+        self._command += [str(FIRMWARE_DIR / "main.py"), str(config_path), "--lockstep"]
+        self._process = None
 
     def _launch(self):
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         line = self._process.stdout.readline()
         answer = json.loads(line) if line else {"error": "the interpreter ended"}
         if "error" in answer:
@@ -248,6 +293,8 @@ class LockstepTarget(SteppedTarget):
 
     def close(self):
         self.is_running = False
+        if self._process is None:
+            return
         with contextlib.suppress(BrokenPipeError):  # it ended before; that is said already
             self._process.stdin.close()
         self._process.stdout.close()

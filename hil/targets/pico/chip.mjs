@@ -55,6 +55,7 @@ export class Chip {
     mcu.flash.set(this.flash);
     this.flash = mcu.flash;
     this.resetWhy = null;
+    this.isHung = false;
     this.foundAt = 0;
     this.patchFlashRoutines();
     mcu.uart.forEach((uart, number) => this.connectUart(uart, number));
@@ -190,11 +191,11 @@ export class Chip {
       const endNs = untilNs - this.originNs;
       const cycleNs = 1e9 / mcu.clkSys;
       while (clock.nanosCounter < endNs && !this.resetWhy && !shouldStop.flag) {
-        if (core.waiting) {
+        if (core.waiting || this.isHung) {
           const alarm = clock.nextAlarm;
           const nextNs = alarm ? Math.min(alarm.nanos, endNs) : endNs;
           const ns = Math.max(0, nextNs - clock.nanosCounter);
-          this.sleptNs += ns;
+          if (!this.isHung) this.sleptNs += ns;
           clock.tick(ns);
           continue;
         }
@@ -212,6 +213,24 @@ export class Chip {
       this.reset();
       if (shouldStop.flag) return;
     }
+  }
+
+  /** The core executes nothing from now on; what runs by itself, as timers and pins, goes on. */
+  hang() {
+    this.isHung = true;
+  }
+
+  /** No supply until powerOn. The flash keeps what it has, nothing else does. */
+  powerOff() {
+    this.resetWhy = 'power';
+    this.reset();
+    this.isHung = true;
+  }
+
+  powerOn() {
+    const tNs = this.nowNs;
+    this.originNs = tNs;
+    this.powerUp(0, [0, 0, 0, 0, 0, 0, 0, 0]);
   }
 
   reset() {

@@ -86,6 +86,10 @@ class Chip:
         """Bytes of `data` end at times_us, one each; times in the past mean now."""
         self._tell({"rx": uart, "t": times_us, "data": data.hex()})
 
+    def do(self, what):
+        """ "hang": the core executes nothing more; "powerOff", "powerOn": the supply."""
+        self._tell({"do": what})
+
     def find_ints(self, count):
         """What array('i') of `count` entries holds now, None while there is none. The chip does
         not notice: it is what a debugger would read."""

@@ -9,6 +9,7 @@
  *                             bench can act on it at its own time. Events: chip.mjs, times in us.
  * {"rx": uart, "t": [us...], "data": hex}
  *                             receives bytes at those times (now, where past); no answer.
+ * {"do": "hang"}               or "powerOff", "powerOn": chip.mjs; no answer.
  * {"ints": n}                 {"values": [...] or null}: the array('i') of n entries in the RAM.
  * {"counts": 1}               {overruns, undriven, deaf, flash_writes, slept_us}: chip.py.
  */
@@ -42,6 +43,10 @@ function answerTo(message) {
   if ('ints' in message) return { values: chip.findInts(message.ints) };
   if ('counts' in message) {
     return { ...chip.wireCounts(), flash_writes: chip.flashWrites, slept_us: chip.sleptNs / 1000 };
+  }
+  if ('do' in message) {
+    chip[message.do]();
+    return null;
   }
   const bytes = [...Buffer.from(message.data, 'hex')];
   chip.receive(message.rx, message.t.map((t) => t * 1000), bytes);

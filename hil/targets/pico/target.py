@@ -176,6 +176,16 @@ class PicoTarget:
             if self.on_outputs is not None:
                 self.on_outputs(now_us)
 
+    def hang(self):
+        """The core stops where it is, the pins stay; the watchdog will restart the board."""
+        self.chip.do("hang")
+
+    def power_off(self):
+        self.chip.do("powerOff")
+
+    def power_on(self):
+        self.chip.do("powerOn")
+
     def lateness(self):
         """Metrics that only this target has: what its wires and its resets say."""
         counts = {f"pico_{name}": count for name, count in self._counts.items()}

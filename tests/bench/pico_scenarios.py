@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""The promises on an emulated RP2040 beside those of `virtual`: times, and the commands sent.
+
+    python tests/bench/pico_scenarios.py [SCENARIO ...] [--out DIR]
+
+Each scenario runs on target pico, then on virtual with the chip's own start-up times (power-up,
+and restart after a watchdog), which is what a controller in this process does not need. Then both
+are compared: the same set points in the same order, and how far apart in time.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
+
+from hil.bench import Bench  # noqa: E402
+from hil.execute import progress_bar  # noqa: E402
+from hil.options import SCENARIOS  # noqa: E402
+from hil.scenarios.load import load  # noqa: E402
+from hil.targets.firmware import TargetError  # noqa: E402
+from hil.targets.pico.target import PicoTarget  # noqa: E402
+from hil.targets.stepped import VirtualTarget  # noqa: E402
+
+NAMES = ("load_step_battery", "load_step_ev", "meter_cut", "head_end_silent", "watchdog_hang")
+TIMES = ("response_s", "command_s", "fallback_s", "head_end_loss_s", "restart_s")
+TICK_S = 0.1
+
+
+def run(name, target, progress=None):
+    """(bench, result)"""
+    with tempfile.TemporaryDirectory() as work_dir:
+        bench = Bench(load(SCENARIOS / f"{name}.toml"), target, work_dir)
+        return bench, bench.run(progress)
+
+
+def both(name, progress=None):
+    """((bench, result) on pico, (bench, result) on virtual)"""
+    pico = run(name, PicoTarget, progress)
+
+    class StartsAsLate(VirtualTarget):
+        power_up_us = whole_ms(pico[0].target.first_frame_us)
+
+    if pico[0].restart.measured_s:
+        StartsAsLate.watchdog_us = 0
+        StartsAsLate.boot_us = whole_ms(pico[0].restart.measured_s[0] * 1e6)
+    return pico, run(name, StartsAsLate)
+
+
+def whole_ms(t_us):
+    return round(t_us / 1000) * 1000
+
+
+def commands(bench):
+    """[(t_s, unit, function, address, values)] of all writes that differed from the one before
+    to the same registers, in the order of time."""
+    writes = sorted(entry for log in bench.writes for entry in log)
+    return [
+        (t_us / 1e6, f[0], f[1], int.from_bytes(f[2:4], "big"), f[4:-2].hex())
+        for t_us, f in writes
+    ]
+
+
+def difference(pico, virtual):
+    """(what differs or None, largest distance in time of two equal commands, s)."""
+    apart_s = 0.0
+    for number, (one, other) in enumerate(zip(pico, virtual, strict=False)):
+        if one[1:] != other[1:]:
+            return f"command {number}: {one} on pico, {other} on virtual", apart_s
+        apart_s = max(apart_s, abs(one[0] - other[0]))
+    if len(pico) != len(virtual):
+        return f"{len(pico)} commands on pico, {len(virtual)} on virtual", apart_s
+    return None, apart_s
+
+
+def figures(name, pico, virtual):
+    what, apart_s = difference(commands(pico[0]), commands(virtual[0]))
+    found = {
+        "scenario": name,
+        "verdict": pico[1].verdict,
+        "commands": len(commands(pico[0])),
+        "difference": what,
+        "apart_s": round(apart_s, 3),
+        "boot_s": pico[1].metrics["boot_s"],
+        "cpu_load": pico[1].metrics["cpu_load"],
+    }
+    for metric in TIMES:
+        found[metric] = [r.metrics[metric]["max"] for _, r in (pico, virtual)]
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(NAMES)}; default all")
+    parser.add_argument("--out", default="build/bench", help="folder for pico_scenarios.json")
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.scenario or NAMES:
+        if name not in NAMES:
+            parser.error(f"scenario {name}: one of {', '.join(NAMES)}")
+        try:
+            with progress_bar(f"{name} on pico") as progress:
+                rows.append(figures(name, *both(name, progress)))
+        except TargetError as error:
+            sys.exit(str(error))
+        print_row(rows[-1])
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "pico_scenarios.json").write_text(json.dumps(rows, indent=1) + "\n")
+    is_good = all(r["verdict"] == "PASS" and not r["difference"] for r in rows)
+    sys.exit(0 if is_good else 1)
+
+
+def print_row(row):
+    print(f"{row['scenario']}: {row['verdict']}; boot {row['boot_s']:.2f} s")
+    for metric in TIMES:
+        pico, virtual = row[metric]
+        if pico is not None or virtual is not None:
+            print(f"  {metric:16} pico {pico} s, virtual {virtual} s")
+    same = row["difference"] or "the same on both"
+    print(
+        f"  {row['commands']} commands, {same}; at most {row['apart_s']:.3f} s apart", flush=True
+    )
+
+
+if __name__ == "__main__":
+    main()
