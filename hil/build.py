@@ -117,30 +117,30 @@ def _wire_of(target, scenario, lines, wires):
 
 def head_end_map():
     """Addresses of the controller's server, from its own table."""
-    from firmline.services import registers
+    from firmline.services import register_map
 
-    status, fields = _model_fields(registers)
+    status, fields = _model_fields(register_map)
     return HeadEndMap(
-        heartbeat=registers.HEARTBEAT,
-        write=registers.DYNAMIC,
+        heartbeat=register_map.HEARTBEAT,
+        write=register_map.DYNAMIC,
         status=status,
         status_count=max(offset + 2 for offset, _ in fields.values()),
         status_fields=fields,
     )
 
 
-def _model_fields(registers):
+def _model_fields(register_map):
     """Start and fields of the Firmline model up to its counters (one read request)."""
-    address = registers.BASE
+    address = register_map.BASE
     start = None
     fields = {}
-    for point in registers.POINTS:
+    for point in register_map.POINTS:
         model, name, kind, _, _ = point
-        if model == registers.FIRMLINE_MODEL:
+        if model == register_map.FIRMLINE_MODEL:
             start = address if start is None else start
-            if kind in (registers.U16, registers.I32) and "{}" not in name:
-                fields[name] = (address - start, "i32" if kind == registers.I32 else "u16")
-        address += registers.width(point)
+            if kind in (register_map.U16, register_map.I32) and "{}" not in name:
+                fields[name] = (address - start, "i32" if kind == register_map.I32 else "u16")
+        address += register_map.width(point)
     return start, fields
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware"))
 
 from firmline.core import escalation, guard, limits, mode  # noqa: E402
-from firmline.services import headend, registers  # noqa: E402
+from firmline.services import headend, register_map  # noqa: E402
 
 _INTRO = """\
 # Register map
 
-<!-- Made by host_tools/registers_doc.py from firmware/firmline/services/registers.py. -->
+<!-- Made by host_tools/registers_doc.py from firmware/firmline/services/register_map.py. -->
 
 Modbus RTU. Addresses are PDU addresses, as on the wire; a tool that counts from 1 adds one.
 Functions 3 and 4 read the same {count} registers, {base} to {last}, any window of up to 125.
@@ -66,25 +66,25 @@ the setting ceiling of the [configuration](configuration.md).
 """
 
 _TYPES = {
-    registers.CONST: "uint16",
-    registers.ABSENT: "0x8000",
-    registers.ZERO: "0",
-    registers.TEXT: "string",
-    registers.SETTING: "int16",
-    registers.U16: "uint16",
-    registers.I32: "int32",
-    registers.AMPS: "int16 x A_SF",
-    registers.VOLTS: "int16 x V_SF",
-    registers.WATTS: "int16 x W_SF",
-    registers.AMPS_SUM: "int16 x A_SF",
-    registers.VOLTS_MEAN: "int16 x V_SF",
-    registers.EVENTS: "bitfield32",
+    register_map.CONST: "uint16",
+    register_map.ABSENT: "0x8000",
+    register_map.ZERO: "0",
+    register_map.TEXT: "string",
+    register_map.SETTING: "int16",
+    register_map.U16: "uint16",
+    register_map.I32: "int32",
+    register_map.AMPS: "int16 x A_SF",
+    register_map.VOLTS: "int16 x V_SF",
+    register_map.WATTS: "int16 x W_SF",
+    register_map.AMPS_SUM: "int16 x A_SF",
+    register_map.VOLTS_MEAN: "int16 x V_SF",
+    register_map.EVENTS: "bitfield32",
 }
 _MODELS = {
     0: "SunSpec marker",
     1: "Model 1: common",
     203: "Model 203: meter, three-phase wye",
-    registers.FIRMLINE_MODEL: f"Model {registers.FIRMLINE_MODEL}: Firmline (private)",
+    register_map.FIRMLINE_MODEL: f"Model {register_map.FIRMLINE_MODEL}: Firmline (private)",
     0xFFFF: "End model",
 }
 
@@ -172,16 +172,16 @@ MEANINGS = {
 
 def rows():
     """(model, address, registers, name, type, unit, is writable, meaning) of every point."""
-    at = registers.BASE
-    for point in registers.POINTS:
+    at = register_map.BASE
+    for point in register_map.POINTS:
         model, name, kind, _, unit = point
-        width = registers.width(point)
-        meaning = MEANINGS.get(name, "not implemented" if kind == registers.ABSENT else None)
-        if kind == registers.ZERO:
+        width = register_map.width(point)
+        meaning = MEANINGS.get(name, "not implemented" if kind == register_map.ABSENT else None)
+        if kind == register_map.ZERO:
             meaning = "not accumulated"
-        if kind == registers.TEXT:
+        if kind == register_map.TEXT:
             unit = ""
-        is_writable = registers.HEARTBEAT <= at < registers.EMERGENCY + 5
+        is_writable = register_map.HEARTBEAT <= at < register_map.EMERGENCY + 5
         if "{}" not in name:
             yield model, at, width, name, _TYPES[kind], unit, is_writable, meaning
         else:
@@ -195,13 +195,13 @@ def rows():
 def markdown():
     lines = [
         _INTRO.format(
-            base=registers.BASE,
-            last=registers.BASE + registers.REGISTERS - 1,
-            count=registers.REGISTERS,
-            firmline=registers.FIRMLINE_MODEL,
-            heartbeat=registers.HEARTBEAT,
-            dynamic=registers.DYNAMIC,
-            emergency=registers.EMERGENCY,
+            base=register_map.BASE,
+            last=register_map.BASE + register_map.REGISTERS - 1,
+            count=register_map.REGISTERS,
+            firmline=register_map.FIRMLINE_MODEL,
+            heartbeat=register_map.HEARTBEAT,
+            dynamic=register_map.DYNAMIC,
+            emergency=register_map.EMERGENCY,
             duration=headend.MAX_DURATION_S,
         )
     ]

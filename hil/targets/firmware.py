@@ -36,7 +36,7 @@ def find_micropython():
 
 
 class View:
-    """The controller's own telemetry (services/registers.py, T_*): shown, never judged on."""
+    """The controller's own telemetry (services/register_map.py, T_*): shown, never judged on."""
 
     def __init__(self):
         self.values = None
@@ -49,9 +49,9 @@ class View:
 
 
 def _registers():
-    from firmline.services import registers
+    from firmline.services import register_map
 
-    return registers
+    return register_map
 
 
 def version():

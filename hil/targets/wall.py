@@ -39,17 +39,18 @@ class StatusView(View):
     def get(self, name, offset=0):
         """As View.get. Before the first status read 0, None for a time that nobody measured; for
         what the status does not hold, the commands of the resources, always None."""
-        from firmline.services import registers
+        from firmline.services import register_map
 
         if self._names is None:
             self._names = {
                 source: point
-                for model, point, kind, source, _ in registers.POINTS
-                if model == registers.FIRMLINE_MODEL and kind in (registers.U16, registers.I32)
+                for model, point, kind, source, _ in register_map.POINTS
+                if model == register_map.FIRMLINE_MODEL
+                and kind in (register_map.U16, register_map.I32)
             }
         head_end = self._target.head_end
         status = {} if head_end is None else head_end.status
-        point = self._names.get(getattr(registers, name) + offset, "")
+        point = self._names.get(getattr(register_map, name) + offset, "")
         is_absent = not point or "{}" in point or name == "T_WORST_CYCLE_US"
         return status.get(point, None if is_absent else 0)
 

@@ -3,7 +3,7 @@
 
 from array import array
 
-from firmline.services import registers
+from firmline.services import register_map
 from firmline.services.headend import HeadEnd
 from firmline.services.registers import Registers
 
@@ -39,8 +39,8 @@ class Frame:
 
 class Bench:
     def __init__(self, site=SITE):
-        self.telemetry = array("i", [0] * registers.TELEMETRY_SIZE)
-        self.telemetry[registers.T_METER_IS_USABLE] = 1
+        self.telemetry = array("i", [0] * register_map.TELEMETRY_SIZE)
+        self.telemetry[register_map.T_METER_IS_USABLE] = 1
         self.head_end = HeadEnd(60000, 48000, 10000)
         self.head_end.poll(START_MS & 0x3FFFFFFF)
         self.map = Registers(self.telemetry, self.head_end, site, 7, "PCS", "A1")
@@ -65,7 +65,7 @@ class Bench:
         return self.map.write(address, len(words), self.frame)
 
     def put(self, name, value):
-        self.telemetry[getattr(registers, name)] = value
+        self.telemetry[getattr(register_map, name)] = value
 
 
 def text(words):
@@ -116,8 +116,8 @@ def test_reads_end_where_the_map_ends():
 
 def test_any_window_reads_the_same_registers():
     bench = Bench()
-    for index in range(registers.TELEMETRY_SIZE):
-        bench.telemetry[index] = index * 1000003 if index != registers.T_METER_IS_USABLE else 1
+    for index in range(register_map.TELEMETRY_SIZE):
+        bench.telemetry[index] = index * 1000003 if index != register_map.T_METER_IS_USABLE else 1
     whole = bench.read(40000, 125) + bench.read(40125, 125) + bench.read(40250, 53)
     for start in range(303):
         assert bench.read(40000 + start)[0] == whole[start], start
@@ -130,9 +130,9 @@ def test_meter_model_shows_the_pcc():
     bench.put("T_PCC_W", -123449)
     telemetry = bench.telemetry
     for k in range(3):
-        telemetry[registers.T_L1_W + k] = (40000, -50, 650049)[k]
-        telemetry[registers.T_L1_MA + k] = (150049, -150050, 399999)[k]
-        telemetry[registers.T_L1_DV + k] = (2771, 2765, 2780)[k]
+        telemetry[register_map.T_L1_W + k] = (40000, -50, 650049)[k]
+        telemetry[register_map.T_L1_MA + k] = (150049, -150050, 399999)[k]
+        telemetry[register_map.T_L1_DV + k] = (2771, 2765, 2780)[k]
     assert bench.read_int16(METER + 4) == -1  # A_SF
     assert bench.read_int16(METER + 13) == -1  # V_SF
     assert bench.read_int16(METER + 20) == 2  # W_SF
@@ -165,7 +165,7 @@ def test_measured_points_are_withdrawn_while_the_sample_is_not_usable():
 
 
 def test_before_the_first_sample_nothing_looks_measured():
-    telemetry = array("i", [0] * registers.TELEMETRY_SIZE)
+    telemetry = array("i", [0] * register_map.TELEMETRY_SIZE)
     bench = Bench()
     bench.map = Registers(telemetry, bench.head_end, SITE)
     assert bench.read(METER + 16) == [ABSENT]
@@ -200,14 +200,14 @@ def test_scale_factors_leave_room_for_twice_the_rating():
 
 def test_scale_factor_steps():
     for largest, exponent in ((0, 0), (32767, 0), (32768, 1), (327679, 1), (327680, 2)):
-        assert registers.scale_factor(largest) == exponent
+        assert register_map.scale_factor(largest) == exponent
 
 
 def test_mean_voltage_is_of_the_conductors_the_site_has():
     for phases, mean_dv in ((1, 1200), (2, 1210), (3, 1220)):
         bench = Bench({"phases": phases, "voltage_v": 120, "service_a": 100})
         for k in range(phases):
-            bench.telemetry[registers.T_L1_DV + k] = 1200 + 20 * k
+            bench.telemetry[register_map.T_L1_DV + k] = 1200 + 20 * k
         assert bench.read_int16(METER + 5) == mean_dv
 
 
@@ -259,8 +259,8 @@ def test_firmline_model_longs():
 def test_conductors_follow_one_another():
     bench = Bench()
     for k in range(3):
-        bench.telemetry[registers.T_L1_W + k] = 100 + k
-        bench.telemetry[registers.T_L1_MA + k] = -200 - k
+        bench.telemetry[register_map.T_L1_W + k] = 100 + k
+        bench.telemetry[register_map.T_L1_MA + k] = -200 - k
     for k in range(3):
         assert bench.read_int32(OURS + 8 + 2 * k) == 100 + k
         assert bench.read_int32(OURS + 14 + 2 * k) == -200 - k
@@ -269,8 +269,8 @@ def test_conductors_follow_one_another():
 def test_sixteen_resources_with_command_and_power():
     bench = Bench()
     for k in range(16):
-        bench.telemetry[registers.T_RESOURCE_BASE + 2 * k] = 1000 * k
-        bench.telemetry[registers.T_RESOURCE_BASE + 2 * k + 1] = -7 - k
+        bench.telemetry[register_map.T_RESOURCE_BASE + 2 * k] = 1000 * k
+        bench.telemetry[register_map.T_RESOURCE_BASE + 2 * k + 1] = -7 - k
     for k in range(16):
         assert bench.read_int32(40237 + 4 * k) == 1000 * k
         assert bench.read_int32(40239 + 4 * k) == -7 - k
@@ -279,9 +279,9 @@ def test_sixteen_resources_with_command_and_power():
 def test_the_table_agrees_with_the_addresses():
     at = 40000
     found = {}
-    for point in registers.POINTS:
+    for point in register_map.POINTS:
         found[(point[0], point[1])] = at
-        at += registers.width(point)
+        at += register_map.width(point)
     assert at == 40303
     assert found[(203, "W")] == METER + 16
     assert found[(64900, "map_version")] == OURS
@@ -290,15 +290,15 @@ def test_the_table_agrees_with_the_addresses():
     assert found[(64900, "emergency_import_w")] == EMERGENCY
     assert found[(64900, "resources")] == 40236
     assert found[(65535, "ID")] == 40301
-    assert len(found) == len(registers.POINTS)
+    assert len(found) == len(register_map.POINTS)
 
 
 def test_each_model_is_as_long_as_it_says():
     lengths = {}
     said = {}
-    for point in registers.POINTS:
+    for point in register_map.POINTS:
         model, name, _, source, _ = point
-        lengths[model] = lengths.get(model, 0) + registers.width(point)
+        lengths[model] = lengths.get(model, 0) + register_map.width(point)
         if name == "ID":
             assert source == model
         if name == "L":
@@ -309,14 +309,14 @@ def test_each_model_is_as_long_as_it_says():
 
 def test_every_telemetry_index_is_one_of_its_own_and_inside():
     seen = set()
-    for name in dir(registers):
+    for name in dir(register_map):
         if name.startswith("T_"):
-            index = getattr(registers, name)
-            assert 0 <= index < registers.TELEMETRY_SIZE
+            index = getattr(register_map, name)
+            assert 0 <= index < register_map.TELEMETRY_SIZE
             for k in range(3 if name.startswith("T_L1_") else 1):
                 assert index + k not in seen, name
                 seen.add(index + k)
-    assert registers.T_RESOURCE_BASE + 2 * 16 == registers.TELEMETRY_SIZE
+    assert register_map.T_RESOURCE_BASE + 2 * 16 == register_map.TELEMETRY_SIZE
 
 
 def test_a_heartbeat_is_any_write_of_its_register():
@@ -416,7 +416,7 @@ def test_everything_else_cannot_be_written():
 
 def test_reading_and_writing_never_allocate():
     bench = Bench()
-    for index in range(registers.TELEMETRY_SIZE):
+    for index in range(register_map.TELEMETRY_SIZE):
         bench.telemetry[index] = -((1 << 29) - index)
     frame = bench.frame
     codes = 0

@@ -28,7 +28,7 @@ def test_every_register_has_a_meaning():
 
 
 def test_no_meaning_is_left_over():
-    names = {point[1] for point in registers_doc.registers.POINTS}
+    names = {point[1] for point in registers_doc.register_map.POINTS}
     assert set(registers_doc.MEANINGS) <= names
 
 

@@ -18,7 +18,7 @@ if str(ROOT / "firmware") not in sys.path:
     sys.path.insert(0, str(ROOT / "firmware"))
 
 from firmline.modbus.server import RtuServer  # noqa: E402
-from firmline.services import registers  # noqa: E402
+from firmline.services import register_map, registers  # noqa: E402
 from firmline.services.headend import HeadEnd  # noqa: E402
 
 client = pytest.importorskip("sunspec2.modbus.client")
@@ -40,9 +40,9 @@ class Reply:
 class Direct(client.SunSpecModbusClientDevice):
     """A pysunspec2 device whose reads go straight into the register map."""
 
-    def __init__(self, register_map):
+    def __init__(self, image):
         super().__init__()
-        self._map = register_map
+        self._map = image
         self.addresses = []
 
     def read(self, addr, count):
@@ -57,13 +57,13 @@ class Direct(client.SunSpecModbusClientDevice):
 @pytest.fixture
 def controller():
     """(telemetry, head-end, map) of a 400 A three-phase site that imports 123.4 kW."""
-    telemetry = array("i", [0] * registers.TELEMETRY_SIZE)
-    telemetry[registers.T_METER_IS_USABLE] = 1
-    telemetry[registers.T_PCC_W] = 123_400
+    telemetry = array("i", [0] * register_map.TELEMETRY_SIZE)
+    telemetry[register_map.T_METER_IS_USABLE] = 1
+    telemetry[register_map.T_PCC_W] = 123_400
     for k in range(3):
-        telemetry[registers.T_L1_W + k] = (40_000, -1_600, 85_000)[k]
-        telemetry[registers.T_L1_MA + k] = (144_400, -5_800, 306_900)[k]
-        telemetry[registers.T_L1_DV + k] = (2_770, 2_768, 2_772)[k]
+        telemetry[register_map.T_L1_W + k] = (40_000, -1_600, 85_000)[k]
+        telemetry[register_map.T_L1_MA + k] = (144_400, -5_800, 306_900)[k]
+        telemetry[register_map.T_L1_DV + k] = (2_770, 2_768, 2_772)[k]
     head_end = HeadEnd(60_000, 48_000, 0)
     return telemetry, head_end, registers.Registers(telemetry, head_end, SITE, UNIT, "Pico", "E66")
 
@@ -120,14 +120,14 @@ def test_every_point_of_model_203_lies_where_the_model_says(controller):
     device = Direct(controller[2])
     device.scan()
     meter = device.models[203][0]
-    at = registers.BASE
+    at = register_map.BASE
     checked = 0
-    for point in registers.POINTS:
+    for point in register_map.POINTS:
         name = point[1].split("..")[0]
         if point[0] == 203:
             assert meter.points[name].offset == at - meter.model_addr, name
             checked += 1
-        at += registers.width(point)
+        at += register_map.width(point)
     assert checked == 31
     assert meter.len == 105
 
@@ -142,20 +142,20 @@ def test_energies_are_not_accumulated(controller):
 
 
 def test_power_follows_the_telemetry(controller):
-    telemetry, _, register_map = controller
-    device = Direct(register_map)
+    telemetry, _, image = controller
+    device = Direct(image)
     device.scan()
     meter = device.models[203][0]
     for power_w in (0, 100, -100, 332_400, -332_400, 664_800, -664_800):
-        telemetry[registers.T_PCC_W] = power_w
+        telemetry[register_map.T_PCC_W] = power_w
         meter.read()
         assert scaled(meter, "W", "W_SF") == power_w
 
 
 def test_without_a_usable_sample_nothing_reads_as_measured(controller):
-    telemetry, _, register_map = controller
-    telemetry[registers.T_METER_IS_USABLE] = 0
-    device = Direct(register_map)
+    telemetry, _, image = controller
+    telemetry[register_map.T_METER_IS_USABLE] = 0
+    device = Direct(image)
     device.scan()
     meter = device.models[203][0]
     for name in ("W", "WphA", "WphB", "WphC", "A", "AphA", "AphB", "AphC", "PhV", "PhVphA"):
@@ -195,8 +195,8 @@ def served(controller):
     ours, theirs = pty.openpty()
     tty.setraw(ours)
     tty.setraw(theirs)
-    _, head_end, register_map = controller
-    server = RtuServer(PtyPort(ours), 19_200, UNIT, register_map)
+    _, head_end, image = controller
+    server = RtuServer(PtyPort(ours), 19_200, UNIT, image)
     is_over = threading.Event()
 
     def serve():
@@ -222,14 +222,14 @@ def test_scan_and_write_through_the_firmwares_server(controller, served):
         device.scan()
         check_models(device)
         check_meter(device.models[203][0])
-        device.write(registers.HEARTBEAT, struct.pack(">H", 1))
-        device.write(registers.DYNAMIC, struct.pack(">iiH", 70_000, -1, 300))
+        device.write(register_map.HEARTBEAT, struct.pack(">H", 1))
+        device.write(register_map.DYNAMIC, struct.pack(">iiH", 70_000, -1, 300))
         assert head_end.is_alive
         assert (head_end.dynamic_import_w, head_end.dynamic_export_w) == (70_000, -1)
-        back = struct.unpack(">iiH", device.read(registers.DYNAMIC, 5))
+        back = struct.unpack(">iiH", device.read(register_map.DYNAMIC, 5))
         assert back[:2] == (70_000, -1) and 295 <= back[2] <= 300
         with pytest.raises(Exception, match="3"):
-            device.write(registers.DYNAMIC, struct.pack(">iiH", 70_000, -1, 3_601))
+            device.write(register_map.DYNAMIC, struct.pack(">iiH", 70_000, -1, 3_601))
         assert head_end.dynamic_import_w == 70_000
     finally:
         device.close()

@@ -7,7 +7,7 @@ in the real interpreter then runs in the bench's virtual time, byte for byte rep
 
 Round, little endian. To the controller: now_ms u32, then for each port in the order of opening
 u16 count + bytes. Back: wait_ms u32, outputs u32 (bit k: k-th opened output is on), u16 count +
-telemetry (services/registers.py, i32 each), then for each port u16 count + bytes. Before the
+telemetry (services/register_map.py, i32 each), then for each port u16 count + bytes. Before the
 first round the controller sends one JSON line naming its ports and outputs, or {"error": ...}.
 End of file ends it.
 """

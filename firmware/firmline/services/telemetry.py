@@ -5,8 +5,36 @@ from array import array
 
 from firmline.core.freshness import LOST
 from firmline.core.limits import CEILING, DYNAMIC, EMERGENCY, FIRM
-from firmline.core.units import HALF_RING_MS, elapsed_ms, milliamps
-from firmline.services import registers as r
+from firmline.core.units import HALF_RING_MS, const, elapsed_ms, milliamps
+
+# Of services.register_map, but folded into the code (a test compares)
+_T_MODE = const(0)
+_T_STAGE = const(1)
+_T_HEAD_END = const(2)
+_T_CAUSE = const(3)
+_T_METER_IS_USABLE = const(4)
+_T_METER_AGE_MS = const(5)
+_T_PCC_W = const(6)
+_T_L1_W = const(7)
+_T_L1_MA = const(10)
+_T_L1_DV = const(13)
+_T_IN_FORCE_IMPORT_W = const(16)
+_T_IN_FORCE_EXPORT_W = const(17)
+_T_IN_FORCE_MA = const(18)
+_T_BINDING_IMPORT = const(19)
+_T_BINDING_EXPORT = const(20)
+_T_BINDING_CONDUCTOR = const(21)
+_T_EXPIRES_IN_S = const(22)
+_T_CYCLES = const(23)
+_T_LATE_CYCLES = const(24)
+_T_WORST_CYCLE_US = const(25)
+_T_UPTIME_S = const(26)
+_T_FALLBACKS = const(27)
+_T_BUS_ERRORS = const(28)
+_T_RESOURCES = const(36)
+_T_RESOURCE_BASE = const(37)
+_TELEMETRY_SIZE = const(69)
+_MAX_RESOURCES = const(16)
 
 _WORST_AGE_MS = HALF_RING_MS
 
@@ -16,12 +44,12 @@ class Telemetry:
 
     def __init__(self, controller):
         self._controller = controller
-        self.values = array("i", [0] * r.TELEMETRY_SIZE)
-        self._shown = min(controller.resources.count, r.MAX_RESOURCES)
-        self.values[r.T_RESOURCES] = controller.resources.count
+        self.values = array("i", [0] * _TELEMETRY_SIZE)
+        self._shown = min(controller.resources.count, _MAX_RESOURCES)
+        self.values[_T_RESOURCES] = controller.resources.count
         site = controller.site
         is_firm = site.firm_conductor_w <= site.ceiling_conductor_w
-        self.values[r.T_BINDING_CONDUCTOR] = FIRM if is_firm else CEILING
+        self.values[_T_BINDING_CONDUCTOR] = FIRM if is_firm else CEILING
 
     def update(self, now_ms):
         self._update_state(now_ms)
@@ -34,58 +62,58 @@ class Telemetry:
         values = self.values
         resources = self._controller.resources
         for index in range(self._shown):
-            values[r.T_RESOURCE_BASE + 2 * index] = resources.command_w[index]
-            values[r.T_RESOURCE_BASE + 2 * index + 1] = resources.power_w[index]
+            values[_T_RESOURCE_BASE + 2 * index] = resources.command_w[index]
+            values[_T_RESOURCE_BASE + 2 * index + 1] = resources.power_w[index]
 
     def _update_state(self, now_ms):
         values = self.values
         controller = self._controller
         cycle = controller.cycle
-        values[r.T_MODE] = cycle.mode
-        values[r.T_STAGE] = max(cycle.import_clock.stage, cycle.export_clock.stage)
-        values[r.T_HEAD_END] = controller.head_end.state
-        values[r.T_CAUSE] = cycle.guard.reasons
-        values[r.T_CYCLES] = controller.supervisor.cycles
-        values[r.T_LATE_CYCLES] = controller.supervisor.late_cycles
-        values[r.T_WORST_CYCLE_US] = controller.worst_cycle_us
-        values[r.T_UPTIME_S] = controller.events.now_s
-        values[r.T_FALLBACKS] = cycle.fallbacks
+        values[_T_MODE] = cycle.mode
+        values[_T_STAGE] = max(cycle.import_clock.stage, cycle.export_clock.stage)
+        values[_T_HEAD_END] = controller.head_end.state
+        values[_T_CAUSE] = cycle.guard.reasons
+        values[_T_CYCLES] = controller.supervisor.cycles
+        values[_T_LATE_CYCLES] = controller.supervisor.late_cycles
+        values[_T_WORST_CYCLE_US] = controller.worst_cycle_us
+        values[_T_UPTIME_S] = controller.events.now_s
+        values[_T_FALLBACKS] = cycle.fallbacks
         is_usable = cycle.trust.state != LOST
-        values[r.T_METER_IS_USABLE] = is_usable
+        values[_T_METER_IS_USABLE] = is_usable
         age_ms = _WORST_AGE_MS
         if is_usable:
             age_ms = elapsed_ms(now_ms, cycle.trust.marked_ms)
-        values[r.T_METER_AGE_MS] = age_ms
+        values[_T_METER_AGE_MS] = age_ms
 
     def _update_meter(self):
         values = self.values
         meter = self._controller.meter
-        values[r.T_PCC_W] = meter.total_w
+        values[_T_PCC_W] = meter.total_w
         for conductor in range(self._controller.site.axes - 1):
-            values[r.T_L1_W + conductor] = meter.l_w[conductor]
-            values[r.T_L1_MA + conductor] = meter.l_ma[conductor]
-            values[r.T_L1_DV + conductor] = meter.l_dv[conductor]
+            values[_T_L1_W + conductor] = meter.l_w[conductor]
+            values[_T_L1_MA + conductor] = meter.l_ma[conductor]
+            values[_T_L1_DV + conductor] = meter.l_dv[conductor]
 
     def _update_bus(self):
         errors = 0
         for bus in self._controller.buses:
             errors += bus.master.timeouts + bus.master.crc_errors
             errors += bus.master.exceptions + bus.master.malformed
-        self.values[r.T_BUS_ERRORS] = errors
+        self.values[_T_BUS_ERRORS] = errors
 
     def _update_limits(self):
         values = self.values
         controller = self._controller
         limits = controller.cycle.limits
-        values[r.T_IN_FORCE_IMPORT_W] = limits.high_w[0]
-        values[r.T_IN_FORCE_EXPORT_W] = -limits.low_w[0]
-        values[r.T_IN_FORCE_MA] = milliamps(limits.high_w[1], controller.site.voltage_dv)
-        values[r.T_BINDING_IMPORT] = limits.binding[0]
-        values[r.T_BINDING_EXPORT] = limits.binding[1]
+        values[_T_IN_FORCE_IMPORT_W] = limits.high_w[0]
+        values[_T_IN_FORCE_EXPORT_W] = -limits.low_w[0]
+        values[_T_IN_FORCE_MA] = milliamps(limits.high_w[1], controller.site.voltage_dv)
+        values[_T_BINDING_IMPORT] = limits.binding[0]
+        values[_T_BINDING_EXPORT] = limits.binding[1]
         left_ms = self._left_ms(limits.binding[0])
         if left_ms == 0:
             left_ms = self._left_ms(limits.binding[1])
-        values[r.T_EXPIRES_IN_S] = (left_ms + 999) // 1000
+        values[_T_EXPIRES_IN_S] = (left_ms + 999) // 1000
 
     def _left_ms(self, source):
         """Until the limit of `source` ends by itself; 0: it does not."""

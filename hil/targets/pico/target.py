@@ -41,9 +41,9 @@ class _DebuggerView(View):
 
 
 def _telemetry_size():
-    from firmline.services import registers
+    from firmline.services import register_map
 
-    return registers.TELEMETRY_SIZE
+    return register_map.TELEMETRY_SIZE
 
 
 class _Port:
