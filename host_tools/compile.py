@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 FIRMWARE_DIR = Path(__file__).resolve().parents[1] / "firmware"
 ARCHITECTURES = ("armv6m", "xtensawin")  # RP2040 (and RP2350), ESP32
-VIPER = ("firmline/core/kernels.py",)
+VIPER = ("firmline/core/ledger.py", "firmline/core/shares.py")
 VIPER_ON = ("armv6m",)  # where it was compared with the bytecode
 
 

@@ -46,11 +46,11 @@ def test_what_micropython_lacks_is_refused_with_its_name(architecture, tmp_path)
 
 
 def test_a_kernel_is_machine_code_on_the_rp2040_and_bytecode_elsewhere(tmp_path):
-    source = tmp_path / "kernels.py"
+    source = tmp_path / "ledger.py"
     source.write_text(KERNEL, encoding="utf-8")
     is_native = {}
     for architecture in BOARDS:
-        data = compiler.compiled(source, "firmline/core/kernels.py", architecture)
+        data = compiler.compiled(source, "firmline/core/ledger.py", architecture)
         is_native[architecture] = architecture_byte(data) > 0
     assert is_native == {"armv6m": True, "xtensawin": False}
     assert architecture_byte(compiler.compiled(source, "firmline/core/units.py")) == 0

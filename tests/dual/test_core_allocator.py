@@ -353,7 +353,7 @@ def test_a_protected_load_is_always_granted():
     bench = Bench([evse(L1, 7360, 1380), relay(L2, 3000)], protected=(1,))
     bench.load_w = [30000, 0, 0, 0]
     bench.run(10000)
-    assert list(bench.allocator._loads._grant_w) == [0, 3000]
+    assert list(bench.resources.grant_w) == [0, 3000]
 
 
 def test_pv_makes_room_as_far_as_it_supplies():

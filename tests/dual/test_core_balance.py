@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""core.balance: what is left at the PCC without the flexible resources, and the ledger."""
+"""core.balance: what is left at the PCC without the flexible resources."""
 
 from sites import (
     L1,
@@ -14,10 +14,9 @@ from sites import (
     make_site,
     make_snapshot,
     pv,
-    relay,
 )
 
-from firmline.core.balance import Balance, Ledger, highest_w, lowest_w
+from firmline.core.balance import Balance
 
 
 def make_balance(rows, phases=3):
@@ -156,79 +155,3 @@ def test_each_update_starts_from_the_sample():
     for _ in range(3):
         balance.update(make_snapshot(5000, 5000))
         assert list(balance.import_w)[:2] == [3000, 3000]
-
-
-def test_highest_is_the_whole_offer_of_a_load_and_only_the_present_supply_of_a_source():
-    assert highest_w(7000, 0) == 7000
-    assert highest_w(7000, 6000) == 7000
-    assert highest_w(0, 0) == 0
-    assert highest_w(0, 5000) == 0
-    assert highest_w(0, -5000) == 0
-    assert highest_w(-8000, -3000) == -3000
-    assert highest_w(-2000, -3000) == -2000
-    assert highest_w(-2000, 500) == 0
-
-
-def test_lowest_is_the_mirror_of_highest():
-    assert lowest_w(-7000, 0) == -7000
-    assert lowest_w(0, 0) == 0
-    assert lowest_w(0, -5000) == 0
-    assert lowest_w(8000, 3000) == 3000
-    assert lowest_w(2000, 3000) == 2000
-    assert lowest_w(2000, -500) == 0
-
-
-def make_ledger(rows, left_w=(9000, 3000, 3000, 3000), phases=3):
-    ledger = Ledger(make_site(phases), make_resources(rows))
-    fill(ledger.left_w, left_w)
-    return ledger
-
-
-def test_the_room_is_what_the_tightest_axis_leaves():
-    ledger = make_ledger([evse(L1), evse(L12), evse(L123), relay(L3)], (9000, 2000, 4000, 1000))
-    assert ledger.room_w(0) == 2000
-    assert ledger.room_w(1) == 4000
-    assert ledger.room_w(2) == 3000
-    assert ledger.room_w(3) == 1000
-    assert make_ledger([evse(L123)], (5000, 2000, 2000, 2000)).room_w(0) == 5000
-
-
-def test_no_room_is_a_negative_number():
-    assert make_ledger([evse(L1)], (9000, -1, 3000, 3000)).room_w(0) == -1
-    assert make_ledger([evse(L1)], (-5, 3000, 3000, 3000)).room_w(0) == -5
-
-
-def test_an_axis_that_the_site_does_not_have_is_no_limit():
-    assert make_ledger([evse(L1)], (9000, 5000, 0, 0), phases=1).room_w(0) == 5000
-
-
-def test_taking_is_rounded_up_on_each_conductor():
-    ledger = make_ledger([evse(L123)])
-    ledger.take(0, 100)
-    assert list(ledger.left_w) == [8900, 2966, 2966, 2966]
-
-
-def test_giving_back_is_rounded_down_on_each_conductor():
-    ledger = make_ledger([evse(L123)])
-    ledger.take(0, -100)
-    assert list(ledger.left_w) == [9100, 3033, 3033, 3033]
-
-
-def test_taking_the_room_leaves_no_axis_negative():
-    for left_w in ((9000, 1001, 2002, 3003), (4000, 3000, 3000, 3000), (9000, 1, 2, 3)):
-        for mask in (1, 2, 3, 4, 5, 6, 7):
-            ledger = make_ledger([evse(mask)], left_w)
-            ledger.take(0, ledger.room_w(0))
-            assert min(list(ledger.left_w)) >= 0
-
-
-def test_taking_nothing_changes_nothing():
-    ledger = make_ledger([evse(L123)])
-    ledger.take(0, 0)
-    assert list(ledger.left_w) == [9000, 3000, 3000, 3000]
-
-
-def test_only_the_conductors_of_the_resource_are_charged():
-    ledger = make_ledger([evse(L2)])
-    ledger.take(0, 700)
-    assert list(ledger.left_w) == [8300, 3000, 2300, 3000]

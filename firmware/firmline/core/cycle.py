@@ -11,8 +11,9 @@ from firmline.core.balance import Balance
 from firmline.core.escalation import TRIP, Escalation
 from firmline.core.freshness import FRESH, LATE, Freshness
 from firmline.core.guard import Guard
+from firmline.core.ledger import begin_cycle, beyond, start_flights
 from firmline.core.limits import Limits
-from firmline.core.units import const, elapsed_ms
+from firmline.core.units import const
 
 _LONGEST_FLIGHT_MS = const(60000)  # who has not obeyed by then gets no credit and stops nobody
 
@@ -33,22 +34,21 @@ class Cycle:
         self.export_clock = Escalation(site.response_ms)
         self.mode = modes.START
         self.fallbacks = 0
-        self._now_ms = 0
 
     def step(self, is_new_sample, now_ms):
-        """Advance to `now_ms`. `is_new_sample`: the snapshot has changed since the last call."""
-        self._now_ms = now_ms
+        """Advance to `now_ms`. `is_new_sample`: the snapshot has changed since the last call.
+        Returns whether a command has changed."""
+        trust = self.trust
         if is_new_sample:
-            self.trust.mark(now_ms)
-        self._change_mode(self.trust.update(now_ms))
+            trust.mark(now_ms)
+        self._change_mode(trust.update(now_ms))
         self._watch(now_ms)
-        self._end_long_flights()
+        begin_cycle(self._resources.table, now_ms, _LONGEST_FLIGHT_MS)
         if self.mode == modes.NORMAL and (is_new_sample or self.limits.is_changed):
             self.balance.update(self._snapshot)
             self.allocator.propose(self._snapshot, self.limits, self.balance, now_ms)
-        else:
-            self._repeat()
         self._dispose()
+        return start_flights(self._resources.table, now_ms)
 
     def fail(self):
         """The program no longer trusts itself: everything off, latched."""
@@ -60,6 +60,8 @@ class Cycle:
         self._resources.in_flight[index] = 0
 
     def _change_mode(self, trust):
+        if trust == FRESH and self.mode == modes.NORMAL:
+            return  # the table says so
         event = modes.ON_LOST
         if trust == FRESH:
             event = modes.ON_FRESH
@@ -72,16 +74,12 @@ class Cycle:
 
     def _watch(self, now_ms):
         """Run the two exceedance clocks on the newest sample; the last stage trips."""
-        is_over_import = False
-        is_over_export = False
-        for axis in range(self._site.axes):
-            if self._snapshot.axis_w[axis] > self.limits.high_w[axis]:
-                is_over_import = True
-            if self._snapshot.axis_w[axis] < self.limits.low_w[axis]:
-                is_over_export = True
-        is_blind = self.mode == modes.START or self.mode == modes.FALLBACK
-        self.import_clock.update(is_over_import and not is_blind, now_ms)
-        self.export_clock.update(is_over_export and not is_blind, now_ms)
+        limits = self.limits
+        found = beyond(self._snapshot.axis_w, limits.high_w, limits.low_w, self._site.axes)
+        if self.mode == modes.START or self.mode == modes.FALLBACK:
+            found = 0  # blind
+        self.import_clock.update(found & 1, now_ms)
+        self.export_clock.update(found & 2, now_ms)
         if self.import_clock.stage == TRIP or self.export_clock.stage == TRIP:
             if self._is_beyond_firm():
                 self.mode = modes.next_mode(self.mode, modes.ON_TRIP)
@@ -97,30 +95,7 @@ class Cycle:
                 return True
         return False
 
-    def _end_long_flights(self):
-        resources = self._resources
-        for index in range(resources.count):
-            if resources.in_flight[index]:
-                if elapsed_ms(self._now_ms, resources.changed_ms[index]) > _LONGEST_FLIGHT_MS:
-                    resources.in_flight[index] = 0
-
-    def _repeat(self):
-        resources = self._resources
-        for index in range(resources.count):
-            resources.proposal_w[index] = resources.command_w[index]
-
     def _dispose(self):
-        """Through the guard; what it changed is in flight from now on."""
-        resources = self._resources
-        for index in range(resources.count):
-            # kept until the guard is done: the command that was in force
-            resources.previous_w[index] = resources.command_w[index]
         self.guard.dispose(
             self.mode, self.limits, self.balance, self.import_clock.stage, self.export_clock.stage
         )
-        for index in range(resources.count):
-            if resources.command_w[index] != resources.previous_w[index]:
-                if not resources.in_flight[index]:
-                    resources.before_w[index] = resources.power_w[index]
-                resources.in_flight[index] = 1
-                resources.changed_ms[index] = self._now_ms

@@ -10,14 +10,15 @@ The allocator may be wrong in any way; whatever it proposes, after `Guard.dispos
  G4  an exceedance that lasts overrides every model: minimum, pause, everything off;
  G5  a tripped or faulty controller commands 0.
 It knows no policy, has no memory but the commands in force, and is called once a cycle with
-`resources.proposal_w`; the result is `resources.command_w`. Hazards H-01..H-05.
+`resources.proposal_w`; the result is `resources.command_w`. Hazards H-01..H-05. What runs in every
+cycle (range, books, cuts) is arithmetic over arrays, in ledger.py.
 """
 
-from firmline.core.balance import Ledger
 from firmline.core.escalation import PAUSE, TO_MINIMUM
+from firmline.core.ledger import book_given, check_range, cut, open_books, publish
 from firmline.core.mode import FALLBACK, HOLD, NORMAL, START
 from firmline.core.snapshot import BATTERY, EVSE, PV, RELAY, watts_array
-from firmline.core.units import const
+from firmline.core.units import AXES, const
 
 RANGE = const(1)
 BUDGET_IMPORT = const(2)
@@ -34,17 +35,19 @@ class Guard:
 
     def __init__(self, site, resources):
         self._site = site
-        self._axes = site.axes
         self._resources = resources
-        self._new_w = watts_array(resources.count)
-        self._ledger = Ledger(site, resources)
+        self._table = resources.table
+        self._new_w = resources.new_w
+        self._left_w = watts_array(AXES + 1)
+        self._left_w[AXES] = site.axes
         self.reasons = 0
 
     def dispose(self, mode, limits, balance, stage_import, stage_export):
         """Turn proposals into commands. Never raises, never allocates."""
         self.reasons = 0
         if mode == NORMAL or mode == HOLD:
-            self._check_range()
+            if check_range(self._table):
+                self.reasons = RANGE
             if mode == HOLD:
                 self._hold()
             if stage_import >= TO_MINIMUM or stage_export >= TO_MINIMUM:
@@ -54,26 +57,7 @@ class Guard:
             self._fall_back(limits)
         else:
             self._turn_off()
-        self._publish()
-
-    def _publish(self):
-        for index in range(self._resources.count):
-            self._resources.command_w[index] = self._new_w[index]
-
-    def _check_range(self):
-        resources = self._resources
-        for index in range(resources.count):
-            wanted_w = resources.proposal_w[index]
-            if (
-                wanted_w < resources.low_w[index]
-                or wanted_w > resources.high_w[index]
-                or 0 < wanted_w < resources.min_w[index]
-            ):
-                wanted_w = 0
-                self.reasons |= RANGE
-            if resources.is_protected[index]:
-                wanted_w = resources.high_w[index]
-            self._new_w[index] = wanted_w
+        publish(self._table)
 
     def _hold(self):
         """Late sample: no load and no generator looser than before, a battery as before."""
@@ -102,50 +86,13 @@ class Guard:
     def _spend(self, sign, limit_w, uncontrolled_w, has_relief):
         """One direction; `sign` -1 mirrors every power, so that one rule serves both. True if
         something had to be cut."""
-        self._open_books(sign, limit_w, uncontrolled_w)
-        self._book_given(sign, has_relief)
-        if not self._cut(sign):
+        left_w = self._left_w
+        open_books(left_w, limit_w, uncontrolled_w, sign)
+        book_given(self._table, left_w, sign, has_relief)
+        if not cut(self._table, left_w, sign):
             return False
         self.reasons |= BUDGET_IMPORT if sign > 0 else BUDGET_EXPORT
         return True
-
-    def _open_books(self, sign, limit_w, uncontrolled_w):
-        for axis in range(self._axes):
-            self._ledger.left_w[axis] = sign * (limit_w[axis] - uncontrolled_w[axis])
-
-    def _book_given(self, sign, has_relief):
-        """Protected loads, and those who give relief: only as far as they are seen to, now."""
-        index = 0
-        while index < self._resources.count:
-            wanted_w = sign * self._new_w[index]
-            if wanted_w > 0:
-                if self._resources.is_protected[index]:
-                    self._ledger.take(index, wanted_w)
-            elif has_relief:
-                wanted_w = max(wanted_w, sign * self._resources.power_w[index])
-                if wanted_w < 0:
-                    self._ledger.take(index, wanted_w)
-            index += 1
-
-    def _cut(self, sign):
-        is_cut = False
-        index = 0
-        while index < self._resources.count:
-            wanted_w = sign * self._new_w[index]
-            if wanted_w > 0 and not self._resources.is_protected[index]:
-                if wanted_w > self._ledger.room_w(index):
-                    wanted_w = self._fit(index, self._ledger.room_w(index))
-                    self._new_w[index] = sign * wanted_w
-                    is_cut = True
-                self._ledger.take(index, wanted_w)
-            index += 1
-        return is_cut
-
-    def _fit(self, index, room_w):
-        """The largest valid magnitude inside `room_w`: 0 below the minimum of the device."""
-        if room_w <= 0 or room_w < self._resources.min_w[index]:
-            return 0
-        return room_w
 
     def _apply_stages(self, stage_import, stage_export):
         self.reasons |= STAGE

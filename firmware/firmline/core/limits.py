@@ -35,6 +35,7 @@ class Limits:
         self.low_w = watts_array(AXES)
         self.binding = array("b", [FIRM, FIRM])
         self._found_w = watts_array(2)
+        self._is_alive = False
         self.is_changed = True
         for axis in range(1, AXES):
             conductor_w = min(site.firm_conductor_w, site.ceiling_conductor_w)
@@ -44,27 +45,27 @@ class Limits:
 
     def update(self, is_alive, dynamic_import, dynamic_export, emergency_import, emergency_export):
         """Arbitrate once more. Limits in W >= 0 or NONE; `is_alive`: the head-end's heartbeat."""
-        self._envelope(IMPORT, is_alive, dynamic_import)
-        self._envelope(EXPORT, is_alive, dynamic_export)
-        self._bound(IMPORT, self._site.ceiling_import_w, CEILING)
-        self._bound(EXPORT, self._site.ceiling_export_w, CEILING)
-        self._bound(IMPORT, emergency_import, EMERGENCY)
-        self._bound(EXPORT, emergency_export, EMERGENCY)
+        self._is_alive = is_alive
+        self._find(IMPORT, dynamic_import, emergency_import)
+        self._find(EXPORT, dynamic_export, emergency_export)
         self._publish(self._found_w[IMPORT], -self._found_w[EXPORT])
 
-    def _envelope(self, direction, is_alive, dynamic_w):
-        firm_w = self._site.firm_export_w if direction else self._site.firm_import_w
-        if dynamic_w >= 0 and (is_alive or dynamic_w < firm_w):
-            self.binding[direction] = DYNAMIC
-            self._found_w[direction] = dynamic_w
-        else:
-            self.binding[direction] = FIRM
-            self._found_w[direction] = firm_w
-
-    def _bound(self, direction, limit_w, source):
-        if 0 <= limit_w < self._found_w[direction]:
-            self.binding[direction] = source
-            self._found_w[direction] = limit_w
+    def _find(self, direction, dynamic_w, emergency_w):
+        site = self._site
+        limit_w = site.firm_export_w if direction else site.firm_import_w
+        ceiling_w = site.ceiling_export_w if direction else site.ceiling_import_w
+        binding = FIRM
+        if dynamic_w >= 0 and (self._is_alive or dynamic_w < limit_w):
+            binding = DYNAMIC
+            limit_w = dynamic_w
+        if 0 <= ceiling_w < limit_w:
+            binding = CEILING
+            limit_w = ceiling_w
+        if 0 <= emergency_w < limit_w:
+            binding = EMERGENCY
+            limit_w = emergency_w
+        self.binding[direction] = binding
+        self._found_w[direction] = limit_w
 
     def _publish(self, high_w, low_w):
         self.is_changed = high_w != self.high_w[0] or low_w != self.low_w[0]

@@ -58,29 +58,43 @@ class Resources:
 
     def __init__(self, count):
         self.count = count
-        self.kind = bytearray(count)
-        self.mask = bytearray(count)  # bit 0..2: conductor L1..L3
-        self.wires = bytearray(count)  # number of conductors in `mask`
-        self.min_w = watts_array(count)
-        self.high_w = watts_array(count)
-        self.low_w = watts_array(count)
-        self.fallback_w = watts_array(count)
-        self.settle_ms = watts_array(count)
-        self.resume_ms = watts_array(count)  # a load that was turned off stays off this long
-        self.policy = bytearray(count)
-        self.is_protected = bytearray(count)  # never shed
+        # one row after the other, for ledger.py and shares.py, which have the same numbers
+        self.table = watts_array(31 * count or 1)
+        self.table[0] = count
+        self.kind = self._row(1)
+        self.mask = self._row(2)  # bit 0..2: conductor L1..L3
+        self.wires = self._row(3)  # number of conductors in `mask`
+        self.low_w = self._row(4)
+        self.min_w = self._row(5)
+        self.high_w = self._row(6)
+        self.fallback_w = self._row(7)
+        self.policy = self._row(8)
+        self.is_protected = self._row(9)  # never shed
         # measured, refreshed before each cycle
-        self.power_w = watts_array(count)  # 0 when the link is silent: no credit
-        self.is_online = bytearray(count)
-        self.wants = bytearray(count)
-        self.is_low = bytearray(count)  # a battery at its reserve: discharges only for a limit
+        self.is_online = self._row(10)
+        self.wants = self._row(11)
+        self.is_low = self._row(12)  # a battery at its reserve: discharges only for a limit
+        self.in_flight = self._row(13)  # the change cannot be seen in the sample yet
+        self.power_w = self._row(14)  # 0 when the link is silent: no credit
         # commands
-        self.proposal_w = watts_array(count)
-        self.command_w = watts_array(count)  # what the guard let through
-        self.previous_w = watts_array(count)  # the command before this cycle
-        self.before_w = watts_array(count)  # what the device did before it was changed
-        self.in_flight = bytearray(count)  # the change cannot be seen in the sample yet
-        self.changed_ms = watts_array(count)  # when the command was changed last
+        self.command_w = self._row(15)  # what the guard let through
+        self.proposal_w = self._row(16)
+        self.previous_w = self._row(17)  # the command before this cycle
+        self.before_w = self._row(18)  # what the device did before it was changed
+        self.changed_ms = self._row(19)  # when the command was changed last
+        self.settle_ms = self._row(20)
+        self.resume_ms = self._row(21)  # a load that was turned off stays off this long
+        # the balance's: taken out for import; row 23 the same for export
+        self.credit_w = self._row(22)
+        # the allocator's; rows 27 and 28: when a load was turned off, and that it was
+        self.grant_w = self._row(24)
+        self.least_w = self._row(25)  # the least grant, the strictest cap, while a gate waits
+        self.is_turned_out = self._row(26)  # its turn is over
+        self.order = self._row(30)  # queue for admission; the served go to the back
+        self.new_w = self._row(29)  # the guard's
+
+    def _row(self, number):
+        return memoryview(self.table)[number * self.count : (number + 1) * self.count]
 
     def add(self, index, kind, mask, low_w, min_w, high_w, fallback_w):
         """Describe resource `index`. W in device sign; `mask`: at least one conductor."""
