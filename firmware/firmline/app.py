@@ -8,16 +8,35 @@ command that did not come from the guard.
 
 from firmline.core import mode as modes
 from firmline.core import supervisor as checks
+from firmline.core.pacing import indices_of
 from firmline.core.snapshot import BATTERY, EVSE, RELAY, Snapshot, watts_array
 from firmline.core.supervisor import Supervisor
-from firmline.core.units import HALF_RING_MS, const, elapsed_ms, remaining_ms, watts
+from firmline.core.units import (
+    HALF_RING_MS,
+    TICKS_MASK,
+    clamp,
+    const,
+    elapsed_ms,
+    remaining_ms,
+    watts,
+)
 from firmline.devices.measured import STATE_CHARGING, STATE_WAITING
 from firmline.services import assembly, eventlog
 from firmline.services.config import ConfigError, load
+from firmline.services.eventlog import (
+    E_DEVICE_BACK,
+    E_DEVICE_LOST,
+    E_HEAD_END,
+    E_LIMIT_CHANGED,
+    E_METER,
+    E_MODE,
+    E_STAGE,
+)
 from firmline.services.headend import HeadEnd
 from firmline.services.registers import Registers
 from firmline.services.telemetry import Telemetry
 
+_MOST_W = const(0x10000000)
 _STEADY_W = const(200)
 _RELAY_MS = const(200)  # coil, contact and the load behind it
 _LONGEST_FLIGHT_MS = const(30000)  # a vehicle that has not started by then does not want to
@@ -46,9 +65,10 @@ class Controller:
         self._open_head_end(config)
         self.events.add(eventlog.E_START, 0)
         self._was_online = bytearray(self.resources.count)
+        self._is_roll_due = True  # somebody may have come or gone
         self._noted = watts_array(len(eventlog.CODES))
-        self._noted[eventlog.E_METER] = self.cycle.trust.state
-        self._noted[eventlog.E_LIMIT_CHANGED] = self.cycle.limits.high_w[0]
+        self._noted[E_METER] = self.cycle.trust.state
+        self._noted[E_LIMIT_CHANGED] = self.cycle.limits.high_w[0]
 
     def _open_devices(self, config):
         """Links in the order of the resources (None for relays), the PCC meter apart."""
@@ -66,6 +86,7 @@ class Controller:
                 pairs.append((device, link))
             links.append(link)
         self.links = links
+        self._seen_ok_ms = [-1] * len(links)  # when the link had its last answer
         self._seen_samples = [0] * len(links)
         self._seen_w = watts_array(len(links))
         self._is_steady = bytearray(len(links))
@@ -83,6 +104,7 @@ class Controller:
                 output.set(False)
             outputs.append(output)
         self._outputs = outputs
+        self._relays = indices_of(self.resources, (RELAY,))
         trips = []
         for device in config["devices"]:
             if assembly.role_of(device) == "trip":
@@ -170,59 +192,74 @@ class Controller:
         )
 
     def _take_sample(self):
-        """Meter to snapshot; a conductor's nominal watts carry the sign of its power."""
-        snapshot = self.snapshot
+        """Meter to snapshot; a conductor's nominal watts carry the sign of its power. What no
+        site has (268 MW) is left at that: the core's sums stay inside 31 bits."""
+        axis_w = self.snapshot.axis_w
         meter = self.meter
-        snapshot.samples = meter.samples
-        snapshot.axis_w[0] = meter.total_w
+        self.snapshot.samples = meter.samples
+        axis_w[0] = clamp(meter.total_w, -_MOST_W, _MOST_W)
         for conductor in range(self.site.axes - 1):
             power_w = watts(abs(meter.l_ma[conductor]), self.site.voltage_dv)
-            snapshot.axis_w[conductor + 1] = -power_w if meter.l_w[conductor] < 0 else power_w
+            axis_w[conductor + 1] = -power_w if meter.l_w[conductor] < 0 else power_w
 
     def _look_at_resources(self, now_ms):
         """What each device does now, and whether its last command has had its effect."""
         for index in range(self.resources.count):
-            if self.links[index] is None:
+            link = self.links[index]
+            if link is None:
                 self._look_at_relay(index, now_ms)
-            else:
-                self._look_at_link(index, self.links[index])
-                self._look_for_effect(index, now_ms)
+                continue
+            if link.last_ok_ms != self._seen_ok_ms[index]:
+                self._look_at_link(index, link)
+            elif not link.is_online:
+                self._look_at_lost(index)
+            if self.resources.in_flight[index] and self._has_settled(index, link, now_ms):
+                self.cycle.settled(index)
 
     def _look_at_relay(self, index, now_ms):
         """It has no reading of its own: it does what it was told, once the PCC meter can have
         seen it."""
         resources = self.resources
+        command_w = resources.command_w[index]
         resources.is_online[index] = 1
         resources.wants[index] = 1
-        resources.power_w[index] = resources.command_w[index]
-        if resources.command_w[index] != resources.previous_w[index]:
+        resources.power_w[index] = command_w
+        if command_w != resources.previous_w[index]:
             self._moved_ms[index] = self._cycle_ms
-        flown_ms = elapsed_ms(now_ms, self._moved_ms[index])
-        if flown_ms >= _RELAY_MS + self.site.meter_latency_ms:
-            self.cycle.settled(index)
+        if resources.in_flight[index]:
+            flown_ms = elapsed_ms(now_ms, self._moved_ms[index])
+            if flown_ms >= _RELAY_MS + self.site.meter_latency_ms:
+                self.cycle.settled(index)
 
     def _look_at_link(self, index, link):
+        """It has answered since the last look."""
         resources = self.resources
-        resources.is_online[index] = link.is_online
+        kind = resources.kind[index]
         power_w = link.power_w
-        if resources.kind[index] == BATTERY:
-            self._look_at_charge(index, link.soc_permille)
-        if resources.kind[index] == EVSE:
+        if kind == EVSE:
             power_w = link.draw_w
             resources.wants[index] = link.state == STATE_WAITING or link.state == STATE_CHARGING
+        elif kind == BATTERY:
+            self._look_at_charge(index, link.soc_permille)
+        if resources.is_online[index] != link.is_online:
+            resources.is_online[index] = link.is_online
+            self._is_roll_due = True
         resources.power_w[index] = power_w if link.is_online else 0
+        self._seen_ok_ms[index] = link.last_ok_ms
         if link.samples != self._seen_samples[index]:
             self._seen_samples[index] = link.samples
             self._note_reading(index, power_w)
 
+    def _look_at_lost(self, index):
+        """No credit for what it did when it last answered; the next answer brings a new look."""
+        self.resources.power_w[index] = 0
+        if self.resources.is_online[index]:
+            self.resources.is_online[index] = 0
+            self._is_roll_due = True
+
     def _look_at_charge(self, index, soc_permille):
         """An unknown state of charge (-1) counts as low."""
         self.resources.is_low[index] = soc_permille <= self._entries[index]["min_soc_permille"]
-
-    def _look_for_effect(self, index, now_ms):
-        if self.resources.in_flight[index]:
-            if self._has_settled(index, self.links[index], now_ms):
-                self.cycle.settled(index)
 
     def _note_reading(self, index, power_w):
         """Steady: two readings in a row that agree within 200 W or a sixteenth."""
@@ -238,12 +275,12 @@ class Controller:
         if not link.settled():
             return False
         settle_ms = self.resources.settle_ms[index]
-        flown_ms = elapsed_ms(now_ms, link.taken_ms)
+        flown_ms = (now_ms - link.taken_ms) & TICKS_MASK
         if flown_ms < settle_ms + self.site.meter_latency_ms:
             return False
         if flown_ms < _LONGEST_FLIGHT_MS and not self._has_arrived(index):
             return False
-        return settle_ms <= elapsed_ms(link.sampled_ms, link.taken_ms) < HALF_RING_MS
+        return settle_ms <= (link.sampled_ms - link.taken_ms) & TICKS_MASK < HALF_RING_MS
 
     def _has_arrived(self, index):
         """Not under way any more: a vehicle takes seconds to start, and its own reading is
@@ -255,14 +292,27 @@ class Controller:
         return not is_offered or resources.power_w[index] > 0
 
     def _apply(self, now_ms):
-        """The guard's commands, to links and pins."""
-        for index in range(self.resources.count):
-            if self.links[index] is not None:
-                self._command(index, now_ms)
-            elif self.resources.kind[index] == RELAY:
-                self._outputs[index].set(self.resources.command_w[index] > 0)
-        self._apply_trips(self.cycle.mode != modes.TRIPPED and self.cycle.mode != modes.SAFE)
+        """The guard's commands, to links and pins; pins are set in every cycle."""
+        if self.cycle.has_changed:
+            self._command_all(now_ms)
+            self.cycle.has_changed = False
+        self._set_relays()
+        mode = self.cycle.mode
+        self._apply_trips(mode != modes.TRIPPED and mode != modes.SAFE)
         self.supervisor.check_in(checks.OUTPUTS)
+
+    def _set_relays(self):
+        command_w = self.resources.command_w
+        for index in self._relays:
+            self._outputs[index].set(command_w[index] > 0)
+
+    def _command_all(self, now_ms):
+        links = self.links
+        command_w = self.resources.command_w
+        for index in range(len(links)):
+            link = links[index]
+            if link is not None and (command_w[index] != link.command_w or not self._has_run):
+                self._command(index, now_ms)
 
     def _apply_trips(self, is_healthy):
         for output in self._trips:
@@ -279,17 +329,21 @@ class Controller:
 
     def _log_changes(self):
         cycle = self.cycle
-        self._note(eventlog.E_MODE, cycle.mode)
-        self._note(eventlog.E_STAGE, max(cycle.import_clock.stage, cycle.export_clock.stage))
-        self._note(eventlog.E_LIMIT_CHANGED, cycle.limits.high_w[0])
-        self._note(eventlog.E_HEAD_END, self.head_end.state)
-        self._note(eventlog.E_METER, cycle.trust.state)
+        self._note(E_MODE, cycle.mode)
+        self._note(E_STAGE, max(cycle.import_clock.stage, cycle.export_clock.stage))
+        self._note(E_LIMIT_CHANGED, cycle.limits.high_w[0])
+        self._note(E_HEAD_END, self.head_end.state)
+        self._note(E_METER, cycle.trust.state)
+        if self._is_roll_due:
+            self._is_roll_due = False
+            self._call_roll()
+
+    def _call_roll(self):
         for index in range(self.resources.count):
             is_online = self.resources.is_online[index]
             if is_online != self._was_online[index]:
                 self._was_online[index] = is_online
-                code = eventlog.E_DEVICE_BACK if is_online else eventlog.E_DEVICE_LOST
-                self.events.add(code, index)
+                self.events.add(E_DEVICE_BACK if is_online else E_DEVICE_LOST, index)
 
     def _note(self, code, value):
         """An event when `value` is not what it was."""

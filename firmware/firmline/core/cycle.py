@@ -34,10 +34,12 @@ class Cycle:
         self.export_clock = Escalation(site.response_ms)
         self.mode = modes.START
         self.fallbacks = 0
+        self.has_changed = True  # a command has; the app clears it when it has taken them over
+        self._now_ms = 0
 
     def step(self, is_new_sample, now_ms):
-        """Advance to `now_ms`. `is_new_sample`: the snapshot has changed since the last call.
-        Returns whether a command has changed."""
+        """Advance to `now_ms`. `is_new_sample`: the snapshot has changed since the last call."""
+        self._now_ms = now_ms
         trust = self.trust
         if is_new_sample:
             trust.mark(now_ms)
@@ -48,7 +50,6 @@ class Cycle:
             self.balance.update(self._snapshot)
             self.allocator.propose(self._snapshot, self.limits, self.balance, now_ms)
         self._dispose()
-        return start_flights(self._resources.table, now_ms)
 
     def fail(self):
         """The program no longer trusts itself: everything off, latched."""
@@ -96,6 +97,9 @@ class Cycle:
         return False
 
     def _dispose(self):
+        """Through the guard; what it changed is in flight from now on."""
         self.guard.dispose(
             self.mode, self.limits, self.balance, self.import_clock.stage, self.export_clock.stage
         )
+        if start_flights(self._resources.table, self._now_ms):
+            self.has_changed = True
