@@ -307,10 +307,9 @@ class Controller:
             self._outputs[index].set(command_w[index] > 0)
 
     def _command_all(self, now_ms):
-        links = self.links
         command_w = self.resources.command_w
-        for index in range(len(links)):
-            link = links[index]
+        for index in range(len(self.links)):
+            link = self.links[index]
             if link is not None and (command_w[index] != link.command_w or not self._has_run):
                 self._command(index, now_ms)
 

@@ -4,6 +4,7 @@
 from array import array
 
 from firmline.core.freshness import LOST
+from firmline.core.ledger import show
 from firmline.core.limits import CEILING, DYNAMIC, EMERGENCY, FIRM
 from firmline.core.units import HALF_RING_MS, const, elapsed_ms, milliamps
 
@@ -50,20 +51,21 @@ class Telemetry:
         site = controller.site
         is_firm = site.firm_conductor_w <= site.ceiling_conductor_w
         self.values[_T_BINDING_CONDUCTOR] = FIRM if is_firm else CEILING
+        conductor_w = controller.cycle.limits.high_w[1]
+        self.values[_T_IN_FORCE_MA] = milliamps(conductor_w, site.voltage_dv)
+        self._conductors = site.axes - 1
+        self._meter_ok_ms = -1
 
     def update(self, now_ms):
+        controller = self._controller
         self._update_state(now_ms)
-        self._update_meter()
+        meter = controller.meter
+        if meter.last_ok_ms != self._meter_ok_ms:
+            self._meter_ok_ms = meter.last_ok_ms
+            self._update_meter(meter)
         self._update_bus()
         self._update_limits()
-        self._update_resources()
-
-    def _update_resources(self):
-        values = self.values
-        resources = self._controller.resources
-        for index in range(self._shown):
-            values[_T_RESOURCE_BASE + 2 * index] = resources.command_w[index]
-            values[_T_RESOURCE_BASE + 2 * index + 1] = resources.power_w[index]
+        show(self.values, _T_RESOURCE_BASE, controller.resources.table, self._shown)
 
     def _update_state(self, now_ms):
         values = self.values
@@ -85,11 +87,11 @@ class Telemetry:
             age_ms = elapsed_ms(now_ms, cycle.trust.marked_ms)
         values[_T_METER_AGE_MS] = age_ms
 
-    def _update_meter(self):
+    def _update_meter(self, meter):
+        """It has answered since the last time."""
         values = self.values
-        meter = self._controller.meter
         values[_T_PCC_W] = meter.total_w
-        for conductor in range(self._controller.site.axes - 1):
+        for conductor in range(self._conductors):
             values[_T_L1_W + conductor] = meter.l_w[conductor]
             values[_T_L1_MA + conductor] = meter.l_ma[conductor]
             values[_T_L1_DV + conductor] = meter.l_dv[conductor]
@@ -97,23 +99,22 @@ class Telemetry:
     def _update_bus(self):
         errors = 0
         for bus in self._controller.buses:
-            errors += bus.master.timeouts + bus.master.crc_errors
-            errors += bus.master.exceptions + bus.master.malformed
+            master = bus.master
+            errors += master.timeouts + master.crc_errors + master.exceptions + master.malformed
         self.values[_T_BUS_ERRORS] = errors
 
     def _update_limits(self):
         values = self.values
-        controller = self._controller
-        limits = controller.cycle.limits
+        limits = self._controller.cycle.limits
         values[_T_IN_FORCE_IMPORT_W] = limits.high_w[0]
         values[_T_IN_FORCE_EXPORT_W] = -limits.low_w[0]
-        values[_T_IN_FORCE_MA] = milliamps(limits.high_w[1], controller.site.voltage_dv)
-        values[_T_BINDING_IMPORT] = limits.binding[0]
-        values[_T_BINDING_EXPORT] = limits.binding[1]
-        left_ms = self._left_ms(limits.binding[0])
-        if left_ms == 0:
-            left_ms = self._left_ms(limits.binding[1])
-        values[_T_EXPIRES_IN_S] = (left_ms + 999) // 1000
+        import_source = values[_T_BINDING_IMPORT] = limits.binding[0]
+        export_source = values[_T_BINDING_EXPORT] = limits.binding[1]
+        left_s = 0
+        if import_source != FIRM or export_source != FIRM:
+            left_ms = self._left_ms(import_source) or self._left_ms(export_source)
+            left_s = (left_ms + 999) // 1000
+        values[_T_EXPIRES_IN_S] = left_s
 
     def _left_ms(self, source):
         """Until the limit of `source` ends by itself; 0: it does not."""
