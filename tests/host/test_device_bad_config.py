@@ -196,6 +196,9 @@ def test_speed_that_no_terminal_has_is_refused(tmp_path, ttys):
             ("CONFIG", "--port", "a=x", "--port", "a=y"),
             "--port a=y: wanted NAME=DEVICE, each name once",
         ),
+        (("CONFIG", "--data"), "--data : wanted a folder"),
+        (("CONFIG", "--data", "--lockstep"), "--data --lockstep: wanted a folder"),
+        (("CONFIG", "--data", "a", "--data", "b"), "not understood: --data"),
     ],
 )
 def test_wrong_arguments_get_the_usage(good, arguments, said):

@@ -12,9 +12,11 @@ import time
 import machine
 
 from firmline.core.units import TICKS_MASK
+from firmline.hal.files import FileStore
 
 _CONFIG_PATH = "config.json"
 _CAUSE_PATH = "cause.txt"
+_DATA_PATH = "/data"
 
 
 class SerialPort:
@@ -77,6 +79,7 @@ class BoardHardware:
         self._board = board
         self.model = board.NAME
         self.serial = "".join("%02x" % byte for byte in machine.unique_id())
+        self.files = FileStore(_DATA_PATH)
         self._watchdog = None
         self._ports = []
         service = machine.Pin(board.SERVICE_PIN, machine.Pin.IN, machine.Pin.PULL_UP)

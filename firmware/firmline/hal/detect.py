@@ -6,10 +6,13 @@ import sys
 DESKTOPS = ("linux", "darwin", "win32")
 
 _USAGE = """usage: micropython firmware/main.py CONFIG.json --port NAME=DEVICE [--port ...]
-       micropython firmware/main.py CONFIG.json --lockstep
+           [--data DIR]
+       micropython firmware/main.py CONFIG.json --lockstep [--data DIR]
 
 Runs the Firmline controller on the desktop: CONFIG.json is the site's configuration
 (docs/configuration.md), each --port gives a port of that configuration a tty or pty.
+--data keeps counters, lock-outs, events and committed configurations in DIR, which is made if it
+is not there; without it they are gone when the program ends.
 """
 
 
@@ -30,6 +33,7 @@ def open_hardware(arguments):
 
 def _open_desktop(arguments):
     config_path = None
+    data_path = None
     is_lockstep = False
     ports = {}
     position = 0
@@ -40,6 +44,11 @@ def _open_desktop(arguments):
         elif argument == "--port":
             position += 1
             _add_port(ports, arguments[position] if position < len(arguments) else "")
+        elif argument == "--data" and data_path is None:
+            position += 1
+            data_path = arguments[position] if position < len(arguments) else ""
+            if not data_path or data_path.startswith("-"):
+                _refuse("--data %s: wanted a folder" % data_path)
         elif config_path is None and not argument.startswith("-"):
             config_path = argument
         else:
@@ -50,10 +59,10 @@ def _open_desktop(arguments):
     if is_lockstep:
         from firmline.hal import lockstep
 
-        return lockstep.Hardware(config_path)
+        return lockstep.Hardware(config_path, data_path)
     from firmline.hal import unix
 
-    return unix.Hardware(config_path, ports)
+    return unix.Hardware(config_path, ports, data_path)
 
 
 def _add_port(ports, argument):

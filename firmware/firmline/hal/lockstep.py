@@ -16,6 +16,8 @@ import json
 import struct
 import sys
 
+from firmline.hal.ramfiles import open_files
+
 _PORT_BYTES = 1024
 
 
@@ -71,13 +73,14 @@ class Output:
 
 
 class Hardware:
-    """The bench on the other end of stdin and stdout."""
+    """The bench on the other end of stdin and stdout. data_path: as in unix.py."""
 
     model = "lockstep"
     serial = "0"
 
-    def __init__(self, config_path):
+    def __init__(self, config_path, data_path=None):
         self._config_path = config_path
+        self.files = open_files(data_path)
         self._in = sys.stdin.buffer
         self._out = sys.stdout.buffer
         self._ports = []

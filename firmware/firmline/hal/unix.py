@@ -15,6 +15,7 @@ import termios
 import time
 
 from firmline.core.units import TICKS_MASK, const
+from firmline.hal.ramfiles import open_files
 
 _BUFFER_SIZE = const(512)
 _CONFIG_CHARS = const(20000)  # more than the validator takes
@@ -148,14 +149,16 @@ class Output:
 
 
 class Hardware:
-    """ports: name in the configuration -> path of a tty."""
+    """ports: name in the configuration -> path of a tty. data_path: folder for what is kept over
+    a restart, None: nothing is."""
 
     model = "desktop"
     serial = "0"
 
-    def __init__(self, config_path, ports):
+    def __init__(self, config_path, ports, data_path=None):
         self._config_path = config_path
         self._ports = ports
+        self.files = open_files(data_path)
         self._used = {}
         self.outputs = {}
         self.errors = 0
