@@ -64,6 +64,7 @@ class Controller:
         self._open_outputs(config)
         self._open_head_end(config)
         self.events.add(eventlog.E_START, 0)
+        self.journal = self._open_journal()
         self._was_online = bytearray(self.resources.count)
         self._is_roll_due = True  # somebody may have come or gone
         self._noted = watts_array(len(eventlog.CODES))
@@ -130,6 +131,19 @@ class Controller:
         )
         self._server = assembly.build_server(config, self.registers, self._hardware.open_port)
 
+    def _open_journal(self):
+        """None where nothing can be kept. Only a board has a service jumper."""
+        hardware = self._hardware
+        if getattr(hardware, "files", None) is None:
+            return None
+        from firmline.services.journal import Journal
+
+        pins = [entry.get("pin") for entry in self._entries]
+        journal = Journal(self, hardware.files, pins, hardware.record_cause)
+        is_service = getattr(hardware, "is_service", None)
+        journal.enforce_lock(is_service is not None and is_service())
+        return journal
+
     def poll(self, now_ms):
         """Do what is due at `now_ms`; returns how long (ms) nothing more will be due unless a
         port receives bytes."""
@@ -142,6 +156,8 @@ class Controller:
             self._run_cycle(is_new, now_ms)
             for bus in self.buses:
                 bus.poll(now_ms)  # tightening commands leave in the same poll
+            if self.journal:
+                self.journal.poll(is_new, now_ms)
         if self.supervisor.may_feed():
             self._hardware.feed_watchdog()
         return self._wait_ms(now_ms)

@@ -10,6 +10,7 @@ import contextlib
 import json
 import struct
 import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -188,8 +189,11 @@ class _MemoryHardware:
     serial = "0"
 
     def __init__(self):
+        from firmline.hal.ramfiles import RamStore
+
         self.ports = {}
         self.outputs = {}
+        self.files = RamStore()
 
     def open_port(self, name, baud, is_even):
         self.ports[name] = _MemoryPort()
@@ -204,6 +208,9 @@ class _MemoryHardware:
 
     def feed_watchdog(self):
         pass
+
+    def record_cause(self, text):
+        print("firmline:", text, file=sys.stderr)
 
 
 class VirtualTarget(SteppedTarget):

@@ -31,11 +31,23 @@ HOT = (
     "firmline/modbus/*.py",
     "firmline/services/bus.py",
     "firmline/services/eventlog.py",
+    "firmline/services/excursions.py",
     "firmline/services/headend.py",
+    "firmline/services/journal.py",
     "firmline/services/registers.py",
     "firmline/services/telemetry.py",
 )
-AT_START = {"__init__", "<module>", "_open_devices", "_open_outputs", "_open_head_end", "_build"}
+AT_START = {
+    "__init__",
+    "<module>",
+    "_open_devices",
+    "_open_outputs",
+    "_open_head_end",
+    "_build",
+    "_place",
+    "_open_excursions",
+}
+SAVING = {"_try", "_save_events"}  # the journal, once in minutes
 NOT_HOT = {"_indices", "since", "__iter__", "<listcomp>", "<genexpr>"}
 
 
@@ -124,7 +136,7 @@ def frames(source, folder):
 
 def is_hot(source, path):
     """Not what runs once: modules, start, and the main function of the app."""
-    if len(path) == 1 or path[-1] in AT_START or NOT_HOT.intersection(path):
+    if len(path) == 1 or path[-1] in AT_START or (NOT_HOT | SAVING).intersection(path):
         return False
     return source.name != "app.py" or len(path) > 2
 

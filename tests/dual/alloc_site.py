@@ -290,10 +290,10 @@ class Devices:
 class Bench:
     """The controller, its devices and its head-end on one clock."""
 
-    def __init__(self, changes=None):
+    def __init__(self, changes=None, hardware=None):
         config = json.loads(json.dumps(CONFIG))
         config["site"].update(changes or {})
-        self.hardware = FakeHardware()
+        self.hardware = hardware or FakeHardware()
         self.controller = Controller(load(json.dumps(config)), self.hardware)
         self.devices = Devices()
         self.line = self.hardware.ports["uart0"]

@@ -83,6 +83,7 @@ class Hardware:
         self.files = open_files(data_path)
         self._in = sys.stdin.buffer
         self._out = sys.stdout.buffer
+        self._is_running = False
         self._ports = []
         self._names = []
         self._outputs = []
@@ -115,9 +116,13 @@ class Hardware:
         pass
 
     def record_cause(self, text):
+        if self._is_running:  # the rounds must not be disturbed
+            sys.stderr.write("firmline: %s\n" % text)
+            return
         self._out.write(json.dumps({"error": text}).encode() + b"\n")
 
     def run(self, controller):
+        self._is_running = True
         self._out.write(json.dumps({"ports": self._names, "pins": self._pins}).encode() + b"\n")
         header = bytearray(10)
         while True:

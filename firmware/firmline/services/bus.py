@@ -54,6 +54,17 @@ class Bus:
         wait = remaining_ms(now_ms, self._rested_ms, self._rest_ms)
         return wait if wait > 1 else 1
 
+    def is_busy(self):
+        """A transaction is under way."""
+        return self._active >= 0
+
+    def rest_ms(self, now_ms):
+        """Milliseconds in which no link will want the line."""
+        rest = HALF_RING_MS
+        for k in range(len(self.links)):
+            rest = min(rest, self.links[k].wait_ms(now_ms))
+        return rest
+
     def _finish(self, state, now_ms):
         link = self.links[self._active]
         samples = link.samples
@@ -80,10 +91,7 @@ class Bus:
         self.links[chosen].begin(self.master, now_ms)
 
     def _rest(self, now_ms):
-        rest = HALF_RING_MS
-        for k in range(len(self.links)):
-            rest = min(rest, self.links[k].wait_ms(now_ms))
-        self._rest_ms = rest
+        self._rest_ms = self.rest_ms(now_ms)
         self._rested_ms = now_ms
 
     def _choose(self, now_ms):

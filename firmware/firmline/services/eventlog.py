@@ -19,6 +19,13 @@ E_HEAD_END = const(5)
 E_METER = const(6)
 E_DEVICE_LOST = const(7)
 E_DEVICE_BACK = const(8)
+E_EXCURSION = const(9)
+E_EXCURSION_W = const(10)
+E_EXCURSION_WH = const(11)
+E_EXCURSION_LIMIT = const(12)
+E_LOCKED = const(13)
+E_UNLOCKED = const(14)
+E_STORE = const(15)
 
 # name, what happened and what the value is; the index is the code
 CODES = (
@@ -31,6 +38,16 @@ CODES = (
     ("meter", "the trust in the PCC sample changed; 0 fresh, 1 late, 2 lost"),
     ("device_lost", "a device does not answer any more; its index among the resources"),
     ("device_back", "a device answers; its index among the resources"),
+    (
+        "excursion",
+        "one of 15 s or more ended; s, negative for export (the next three belong to it)",
+    ),
+    ("excursion_w", "its peak beyond the limit; W, negative for export"),
+    ("excursion_wh", "its energy beyond the limit; Wh, negative for export"),
+    ("excursion_limit", "what limited when it began; 0 firm, 1 dynamic, 2 ceiling, 3 emergency"),
+    ("locked", "too many trips: off until an installer has been here; trips so far"),
+    ("unlocked", "an installer ended the lock-out with the service jumper; 0"),
+    ("store", "what was kept is damaged (files not used) or cannot be kept (-1)"),
 )
 
 
@@ -76,6 +93,13 @@ class EventLog:
 
     def __iter__(self):
         return self.since(0)
+
+    def code_at(self, sequence):
+        """Of an event that is still held, without an allocation; `value_at` likewise."""
+        return self._code[sequence % self.capacity]
+
+    def value_at(self, sequence):
+        return self._value[sequence % self.capacity]
 
     def since(self, sequence):
         """Yield (sequence, time_s, code, value), oldest first, of what is still held from
