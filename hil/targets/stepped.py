@@ -188,12 +188,10 @@ class _MemoryHardware:
     model = "virtual"
     serial = "0"
 
-    def __init__(self):
-        from firmline.hal.ramfiles import RamStore
-
+    def __init__(self, files):
         self.ports = {}
         self.outputs = {}
-        self.files = RamStore()
+        self.files = files
 
     def open_port(self, name, baud, is_even):
         self.ports[name] = _MemoryPort()
@@ -221,13 +219,16 @@ class VirtualTarget(SteppedTarget):
     def __init__(self, world, wires, config_path):
         super().__init__(world, wires)
         self._config_text = Path(config_path).read_text()
+        self._files = None
         self.controller = None
 
     def _launch(self):
         from firmline.app import Controller
+        from firmline.hal.ramfiles import RamStore
         from firmline.services.config import load
 
-        self._hardware = _MemoryHardware()
+        self._files = self._files or RamStore()  # outlives a restart
+        self._hardware = _MemoryHardware(self._files)
         self.controller = Controller(load(self._config_text), self._hardware)
         self.view.values = self.controller.telemetry.values
         self._memory_ports = list(self._hardware.ports.values())

@@ -62,6 +62,11 @@ def check(files):
     files.save("a", bytearray(b"xyz"), 3, b"head")
     assert files.size("a") == 7
     assert files.load("a", buffer) == 7 and bytes(buffer) == b"headxyz\0"
+    assert files.crc32("a", 4, 0) == 0xEB8EBA67  # of "xyz"
+    assert files.crc32("a", 7, 5) == 5 and files.crc32("no", 0, 0) == -1
+    files.save("long", b"0123456789" * 100, 1000)
+    assert files.crc32("long", 1, 0xF4DBDF21) == 0x7C858FF1, "carried on over many pieces"
+    files.remove("long")
     files.save("b", b"", 0)
     assert files.size("b") == 0 and files.load("b", buffer) == 0
     files.remove("a")

@@ -199,6 +199,11 @@ def test_speed_that_no_terminal_has_is_refused(tmp_path, ttys):
         (("CONFIG", "--data"), "--data : wanted a folder"),
         (("CONFIG", "--data", "--lockstep"), "--data --lockstep: wanted a folder"),
         (("CONFIG", "--data", "a", "--data", "b"), "not understood: --data"),
+        (("CONFIG", "--data", __file__), f"--data {__file__}: it is a file, wanted a folder"),
+        (
+            ("CONFIG", "--data", "/no/such/folder"),
+            "--data /no/such/folder: no such folder, and none can be made: [Errno 2] ENOENT",
+        ),
     ],
 )
 def test_wrong_arguments_get_the_usage(good, arguments, said):

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Which hardware is this? The only function that knows the names of platforms."""
 
+import os
 import sys
 
+from firmline.core.units import const
+
 DESKTOPS = ("linux", "darwin", "win32")
+
+_IS_FOLDER = const(0x4000)
 
 _USAGE = """usage: micropython firmware/main.py CONFIG.json --port NAME=DEVICE [--port ...]
            [--data DIR]
@@ -56,6 +61,8 @@ def _open_desktop(arguments):
         position += 1
     if config_path is None:
         _refuse("no configuration file given")
+    if data_path is not None:
+        _make_folder(data_path)
     if is_lockstep:
         from firmline.hal import lockstep
 
@@ -70,6 +77,17 @@ def _add_port(ports, argument):
     if not name or not path or name in ports:
         _refuse("--port %s: wanted NAME=DEVICE, each name once" % argument)
     ports[name] = path
+
+
+def _make_folder(path):
+    try:
+        if not os.stat(path)[0] & _IS_FOLDER:
+            _refuse("--data %s: it is a file, wanted a folder" % path)
+    except OSError:
+        try:
+            os.mkdir(path)
+        except OSError as error:
+            _refuse("--data %s: no such folder, and none can be made: %s" % (path, error))
 
 
 def _refuse(reason):

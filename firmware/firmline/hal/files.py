@@ -10,16 +10,19 @@ The contract (`hardware.files` of every port; hal/ramfiles.py is the same withou
  load(name, buffer) -> bytes read, at most len(buffer), -1 if there is no such file
  read_at(name, offset, buffer, n) -> bytes read, 0 past the end, -1
  save(name, buffer, n, head=b"") -> head and then n bytes of buffer become the file; or OSError
+ crc32(name, offset, crc) -> crc carried on over the file from offset to its end, -1
  size(name) -> bytes, -1;  remove(name): no fault if there is none
  errors -> faults of the disk so far (not: "no such file")
 """
 
+import binascii
 import os
 from errno import ENOENT
 
 from firmline.core.units import const
 
 _ENOSPC = const(28)  # MicroPython has no name for it
+_CHUNK_BYTES = const(128)
 _NEW = "new"  # the second name; what a cut has left there is written over
 
 
@@ -43,6 +46,19 @@ class FileStore:
                 return file.readinto(memoryview(buffer)[:n])
         except OSError as error:
             return self._count(error)
+
+    def crc32(self, name, offset, crc):
+        chunk = bytearray(_CHUNK_BYTES)
+        try:
+            with open(self._path(name), "rb") as file:
+                file.seek(offset)
+                n = file.readinto(chunk)
+                while n:
+                    crc = binascii.crc32(memoryview(chunk)[:n], crc)
+                    n = file.readinto(chunk)
+        except OSError as error:
+            return self._count(error)
+        return crc
 
     def size(self, name):
         try:

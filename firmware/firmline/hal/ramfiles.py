@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The contract of hal/files.py without a disk: gone when the program ends."""
 
+import binascii
+
 from firmline.hal.files import FileStore
 
 
@@ -23,6 +25,11 @@ class RamStore:
         part = self._files[name][offset : offset + n]
         buffer[: len(part)] = part
         return len(part)
+
+    def crc32(self, name, offset, crc):
+        if name not in self._files:
+            return -1
+        return binascii.crc32(self._files[name][offset:], crc)
 
     def size(self, name):
         return len(self._files[name]) if name in self._files else -1

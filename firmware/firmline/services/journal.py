@@ -8,8 +8,8 @@ do, after 8 s any moment: a busy line must not starve the store. One step a cycl
 disk is counted, logged and tried again in 15 min; the controller goes on without.
 
 The fourth trip within 30 days of uptime locks the site out: it starts tripped until an installer
-starts it with the service jumper fitted (the shape of ENA EREC G100; hazard H-04). Called by the
-app at the end of a cycle; allocates only while it saves.
+starts it with the service jumper fitted (the shape of ENA EREC G100). Hazards H-04, H-13.
+Called by the app at the end of a cycle; allocates only while it saves.
 """
 
 import gc
@@ -47,7 +47,7 @@ SAVE_S = const(900)
 UPTIME_SAVE_S = const(3600)
 FIRST_SAVE_S = const(60)
 EVENTS_SAVE_S = const(600)
-EVENTS_GAP_S = const(300)
+EVENTS_GAP_S = const(900)
 MANY_EVENTS = const(16)
 
 _LOCK_TRIPS = const(3)

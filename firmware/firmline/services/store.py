@@ -5,7 +5,7 @@ most, never both.
 Each record has two files, NAME.0 and NAME.1. What is in force is the newest one that is complete;
 writing always goes to the other and is read back before it counts. A file that is not exactly what
 was written is never used. Nothing is repaired and nothing is guessed. Called at start, by the
-journal and by the installer's tools; never in a control cycle.
+journal and by the installer's tools; never in a control cycle. Hazard H-13.
 
 A file, little endian: "FLM1", schema u16, 0 u16, generation u32, length u32, CRC-32 u32 over the
 16 bytes before it and the payload; then the payload.
@@ -19,7 +19,6 @@ _HEAD = "<4sHHIII"
 _HEAD_BYTES = 20
 _CRC_AT = 16
 _MAGIC = b"FLM1"
-_CHUNK_BYTES = 64
 _HALF_RING = 0x7FFFFFFF  # generations are compared on the 2**32 ring
 
 
@@ -126,7 +125,8 @@ class TwoGenerations:
         if self._files.read_at(path, 0, head, _HEAD_BYTES) == _HEAD_BYTES:
             magic, schema, _, generation, length, crc = struct.unpack(_HEAD, head)
             if magic == _MAGIC and generation and size == _HEAD_BYTES + length:
-                if self._crc_of(path, head, length) == crc:
+                start = binascii.crc32(memoryview(head)[:_CRC_AT])
+                if self._files.crc32(path, _HEAD_BYTES, start) == crc:
                     self._note(slot, generation)
                     if length <= self._most_bytes and self._knows(schema):
                         found = generation, schema, length, crc
@@ -145,19 +145,6 @@ class TwoGenerations:
         while schema != self._schema and schema in self._steps:
             schema += 1
         return schema == self._schema
-
-    def _crc_of(self, path, head, length):
-        """Of a stored file; -1 when it cannot be read to its end."""
-        chunk = bytearray(_CHUNK_BYTES)
-        crc = binascii.crc32(memoryview(head)[:_CRC_AT])
-        at = 0
-        while at < length:
-            n = min(_CHUNK_BYTES, length - at)
-            if self._files.read_at(path, _HEAD_BYTES + at, chunk, n) != n:
-                return -1
-            crc = binascii.crc32(memoryview(chunk)[:n], crc)
-            at += n
-        return crc
 
     def _migrated(self, buffer):
         """The payload in `buffer`, step by step to this version's schema; the file stays as it
