@@ -136,13 +136,12 @@ class Controller:
         hardware = self._hardware
         if getattr(hardware, "files", None) is None:
             return None
-        from firmline.services.journal import Journal
+        from firmline.services.journal_start import open_journal
 
         pins = [entry.get("pin") for entry in self._entries]
-        journal = Journal(self, hardware.files, pins, hardware.record_cause)
         is_service = getattr(hardware, "is_service", None)
-        journal.enforce_lock(is_service is not None and is_service())
-        return journal
+        is_service = is_service is not None and is_service()
+        return open_journal(self, hardware.files, pins, is_service, hardware.record_cause)
 
     def poll(self, now_ms):
         """Do what is due at `now_ms`; returns how long (ms) nothing more will be due unless a

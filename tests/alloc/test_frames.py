@@ -44,8 +44,6 @@ AT_START = {
     "_open_outputs",
     "_open_head_end",
     "_build",
-    "_place",
-    "_open_excursions",
 }
 SAVING = {"_try", "_save_events"}  # the journal, once in minutes
 NOT_HOT = {"_indices", "since", "__iter__", "<listcomp>", "<genexpr>"}

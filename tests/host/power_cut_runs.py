@@ -17,6 +17,7 @@ from flash_model import BLOCK_BYTES, CLEAN, FIRST, PAGE_BYTES, SECOND, Flash
 HOWS = (CLEAN, FIRST, SECOND)
 BLOCKS = 24
 FOLDER = "/f/data"
+BOOTS, TRIPS, IMPORT = 1, 3, 9  # places among the counters
 # what is saved, with the largest payload of each kind
 KINDS = (("config", 6000), ("record", 1500), ("state", 140), ("events", 384))
 
@@ -303,16 +304,15 @@ def run_files():
 
 def open_journal(bench):
     from firmline.hal.files import FileStore
-    from firmline.services.journal import Journal
+    from firmline.services import journal_start
 
-    return Journal(bench.controller, FileStore(FOLDER), [None, 5], lambda text: None)
+    files = FileStore(FOLDER)
+    return journal_start.open_journal(bench.controller, files, [None, 5], False, lambda text: None)
 
 
 def run_journal():
     """The journal itself: counters never go back behind a save that was done, nor do events."""
     from alloc_site import Bench
-
-    from firmline.services import journal as j
 
     flash = fresh()
     bench = Bench()
@@ -320,9 +320,9 @@ def run_journal():
     for boot in range(1, 7):
         before = bytes(flash.data)
         kept = open_journal(bench)
-        assert kept.counts[j.BOOTS] == boot
-        kept.counts[j.TRIPS] += 1
-        kept.counts[j.IMPORT] += 5
+        assert kept.counts[BOOTS] == boot
+        kept.counts[TRIPS] += 1
+        kept.counts[IMPORT] += 5
         flash.reset()
         kept.flush()
         assert kept.failures == 0
@@ -333,17 +333,17 @@ def run_journal():
                 flash.reset(before, at, how)
                 mount(flash)
                 cut = open_journal(bench)
-                cut.counts[j.TRIPS] += 1
-                cut.counts[j.IMPORT] += 5
+                cut.counts[TRIPS] += 1
+                cut.counts[IMPORT] += 5
                 cut.flush()
                 assert cut.failures
                 flash.reset()
                 mount(flash)
                 again = open_journal(bench)
-                trips = again.counts[j.TRIPS]
+                trips = again.counts[TRIPS]
                 tally.note(trips, boot - 1, boot)
-                assert again.counts[j.IMPORT] == 5 * trips
-                assert again.counts[j.BOOTS] == trips + 1
+                assert again.counts[IMPORT] == 5 * trips
+                assert again.counts[BOOTS] == trips + 1
                 first = bytearray(12)
                 got = again.events_before(0, first, 12)
                 assert got == 12 or (boot == 1 and got == -1)

@@ -76,7 +76,7 @@ def years(erases_a_day, blocks):
 
 def test_the_wear_budget_holds_for_decades(wear, record_property):
     """The most the journal can save in a day, every day: docs/persistence.md has these figures."""
-    saves_a_day = DAY_S / journal.SAVE_S + DAY_S / journal.EVENTS_GAP_S
+    saves_a_day = DAY_S / journal._SAVE_S + DAY_S / journal._EVENTS_GAP_S
     both = wear["both"]
     erases_a_day = saves_a_day * both["erases"] / both["saves"]
     hottest_a_day = saves_a_day * both["hottest_block"] / both["saves"]

@@ -10,15 +10,15 @@ one is open; never allocates, never raises.
 from firmline.core.units import AXES, const, elapsed_ms
 from firmline.services import eventlog
 
-COUNTED_MS = const(15000)
+_COUNTED_MS = const(15000)
 
 # places in the counters, from the direction's base
-COUNT = const(0)
-COUNTED = const(1)
-LONGEST_S = const(2)
-PEAK_W = const(3)  # most beyond the limit, on whichever axis was worst
-ENERGY_WH = const(4)  # beyond the limit
-FIELDS = const(5)
+_COUNT = const(0)
+_COUNTED = const(1)
+_LONGEST_S = const(2)
+_PEAK_W = const(3)  # most beyond the limit, on whichever axis was worst
+_ENERGY_WH = const(4)  # beyond the limit
+_FIELDS = const(5)
 
 _MOST = const(0x1FFFFFFF)
 _MOST_W = const(1000000)
@@ -80,13 +80,13 @@ class Excursions:
 
     def _end(self):
         self._is_open = False
-        is_counted = self._over_ms >= COUNTED_MS
+        is_counted = self._over_ms >= _COUNTED_MS
         over_s = self._over_ms // 1000
-        self._add(COUNT, 1)
-        self._add(COUNTED, is_counted)
-        self._add(ENERGY_WH, self._energy_wh)
-        self._raise(LONGEST_S, over_s)
-        self._raise(PEAK_W, self._peak_w)
+        self._add(_COUNT, 1)
+        self._add(_COUNTED, is_counted)
+        self._add(_ENERGY_WH, self._energy_wh)
+        self._raise(_LONGEST_S, over_s)
+        self._raise(_PEAK_W, self._peak_w)
         if is_counted:
             events = self._events
             sign = self._sign
