@@ -32,14 +32,14 @@ class Excursions:
 
     def __init__(self, sign, clock, limits, axis_w, counts, base, events):
         self._sign = sign
-        self._clock = clock
+        self.clock = clock
         self._limits = limits
         self._limit_w = limits.high_w if sign > 0 else limits.low_w
         self._axis_w = axis_w
         self._counts = counts
         self._base = base
         self._events = events
-        self._is_open = False
+        self.is_open = False
         self._binding = 0
         self._last_ms = 0
         self._over_ms = 0
@@ -48,10 +48,10 @@ class Excursions:
         self._energy_wh = 0
 
     def update(self, now_ms):
-        """Once a cycle. True when a count has changed."""
-        if not self._clock.stage:
-            return self._is_open and self._end()
-        if not self._is_open:
+        """Once a cycle while the clock runs or `is_open`. True when a count has changed."""
+        if not self.clock.stage:
+            return self._end()
+        if not self.is_open:
             self._begin(now_ms)
         step_ms = min(elapsed_ms(now_ms, self._last_ms), _MOST_STEP_MS)
         self._last_ms = now_ms
@@ -73,13 +73,13 @@ class Excursions:
         return min(worst_w, _MOST_W)
 
     def _begin(self, now_ms):
-        self._is_open = True
+        self.is_open = True
         self._binding = self._limits.binding[0 if self._sign > 0 else 1]
         self._last_ms = now_ms
         self._over_ms = self._peak_w = self._energy_wms = self._energy_wh = 0
 
     def _end(self):
-        self._is_open = False
+        self.is_open = False
         is_counted = self._over_ms >= _COUNTED_MS
         over_s = self._over_ms // 1000
         self._add(_COUNT, 1)

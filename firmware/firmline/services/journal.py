@@ -116,12 +116,14 @@ class Journal:
 
     def _watch(self, now_ms):
         for excursions in self._excursions:
-            if excursions.update(now_ms):
-                self._is_changed = True
+            if excursions.clock.stage or excursions.is_open:  # else a call a cycle for nothing
+                if excursions.update(now_ms):
+                    self._is_changed = True
         if self._cycle.mode == TRIPPED and not self._is_tripped:
             self._is_tripped = True
             self._count_trip()
-        self._watch_relays()
+        if self._relays:
+            self._watch_relays()
 
     def _watch_relays(self):
         for k in range(len(self._relays)):
