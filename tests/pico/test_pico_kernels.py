@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def files(change=("", "")):
-    """Both kinds of every kernel; `change` (old, new) is made in the machine code's source only."""
+    """Both kinds of every kernel; `change` (old, new) is made in the machine code only."""
     found = {}
     for name in BASICS:
         path = compiler.FIRMWARE_DIR / name
