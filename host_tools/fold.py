@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Folds the firmware's integer constants into the code that uses them, before it is compiled.
+
+MicroPython does it for private ones (`_X = const(1)`) of the same module. A public one costs a
+board about 40 bytes of RAM (its name, a slot in its module and in each importer) and a look-up at
+each use. Here `from firmline.core.mode import TRIPPED` and `modes.TRIPPED` become the number, and
+the definition goes. Everything else stays as written. A script that runs on a board beside the
+compiled firmware, as those of tests/pico do, has to be folded too.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+FIRMWARE_DIR = Path(__file__).resolve().parents[1] / "firmware"
+
+
+@cache
+def constants():
+    """{dotted module: {name: integer}} of every `NAME = const(...)` of the firmware."""
+    trees = {}
+    for path in sorted(FIRMWARE_DIR.rglob("*.py")):
+        dotted = path.relative_to(FIRMWARE_DIR).with_suffix("").as_posix().replace("/", ".")
+        trees[dotted.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+    found = {dotted: {} for dotted in trees}
+    before = -1
+    while before != sum(map(len, found.values())):  # a constant may be made of another module's
+        before = sum(map(len, found.values()))
+        for dotted, tree in trees.items():
+            known = _Names(tree, found).numbers
+            for node in tree.body:
+                if _is_definition(node):
+                    value = _value(node.value.args[0], {**known, **found[dotted]})
+                    if value is not None:
+                        found[dotted][node.targets[0].id] = value
+    return found
+
+
+def _is_definition(node):
+    return (
+        isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "id", "") == "const"
+    )
+
+
+def _value(expression, known):
+    """The integer that an expression of integers and known constants is, else None."""
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Name) and node.id not in known:
+            return None
+        if isinstance(node, (ast.Call, ast.Attribute)):
+            return None
+    value = eval(compile(ast.Expression(expression), "const", "eval"), {}, dict(known))
+    return value if type(value) is int else None
+
+
+class _Names:
+    """What the imports of a module give: constants by name, and modules by the name they have."""
+
+    def __init__(self, tree, table):
+        self.numbers = {}
+        self.modules = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    own = alias.asname or alias.name
+                    if alias.name in table.get(node.module, ()):
+                        self.numbers[own] = table[node.module][alias.name]
+                    elif f"{node.module}.{alias.name}" in table:
+                        self.modules[own] = table[f"{node.module}.{alias.name}"]
+
+
+class _Fold(ast.NodeTransformer):
+    def __init__(self, tree, dotted):
+        table = constants()
+        names = _Names(tree, table)
+        self._table = table
+        self._modules = names.modules
+        self._own = table.get(dotted, {})
+        self._numbers = {**names.numbers, **self._own}
+
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Load) and node.id in self._numbers:
+            return ast.copy_location(ast.Constant(self._numbers[node.id]), node)
+        return node
+
+    def visit_Attribute(self, node):
+        if isinstance(node.value, ast.Name) and node.attr in self._modules.get(node.value.id, ()):
+            return ast.copy_location(ast.Constant(self._modules[node.value.id][node.attr]), node)
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node):
+        if _is_definition(node) and node.targets[0].id in self._own:
+            return None
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node):
+        known = self._table.get(node.module, {})
+        node.names = [alias for alias in node.names if alias.name not in known]
+        return node if node.names else None
+
+
+def folded(text, dotted=""):
+    """`text`, the source of the module `dotted` (or a script), with the constants folded."""
+    tree = ast.parse(text)
+    tree = _Fold(tree, dotted).visit(tree)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    _drop_imports(tree, used)
+    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+
+def _drop_imports(tree, used):
+    """`const`, and modules of the firmware, that nobody asks for any more."""
+    for node in list(tree.body):
+        if isinstance(node, ast.ImportFrom):
+            node.names = [alias for alias in node.names if not _is_idle(node, alias, used)]
+            if not node.names:
+                tree.body.remove(node)
+
+
+def _is_idle(node, alias, used):
+    is_module = f"{node.module}.{alias.name}" in constants()
+    return (alias.asname or alias.name) not in used and (is_module or alias.name == "const")

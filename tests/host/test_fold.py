@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Folded constants: what a board runs says and does the same as what is written."""
+
+import shutil
+
+import pytest
+import runtimes
+
+from host_tools import fold
+from host_tools.fold import FIRMWARE_DIR, constants, folded
+
+
+def module_name(path, root):
+    return path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+
+
+def test_a_constant_of_another_module_becomes_its_number():
+    source = "from firmline.core.mode import TRIPPED, next_mode\nx = TRIPPED\n"
+
+    assert folded(source) == "from firmline.core.mode import next_mode\nx = 4\n"
+
+
+def test_a_constant_behind_its_module_becomes_its_number_and_an_idle_import_goes():
+    source = "from firmline.core import mode as modes\nx = modes.TRIPPED + 1\n"
+
+    assert folded(source) == "x = 4 + 1\n"
+
+
+def test_what_is_no_constant_stays():
+    source = "from firmline.core import mode as modes\nx = modes.NAMES[modes.SAFE]\n"
+
+    assert folded(source) == "from firmline.core import mode as modes\nx = modes.NAMES[5]\n"
+
+
+def test_own_constants_go_and_what_only_looks_like_one_stays():
+    found = constants()["firmline.core.units"]
+    source = (FIRMWARE_DIR / "firmline/core/units.py").read_text()
+
+    text = folded(source, "firmline.core.units")
+
+    assert found["TICKS_MASK"] == (1 << 30) - 1
+    assert "TICKS_MASK" not in text
+    assert "then_ms & 1073741823" in text
+    assert folded("self.TRIPPED = machine.TRIPPED\n") == "self.TRIPPED = machine.TRIPPED\n"
+
+
+def test_a_constant_made_of_constants_is_known():
+    assert constants()["firmline.services.config_fields"]["MAX_W"] == 10000000
+    assert fold._value(fold.ast.parse("A * -2", mode="eval").body, {"A": 21}) == -42
+    assert fold._value(fold.ast.parse("B", mode="eval").body, {"A": 21}) is None
+    assert fold._value(fold.ast.parse("1.5", mode="eval").body, {}) is None
+
+
+@pytest.mark.slow
+def test_every_firmware_test_passes_on_the_folded_firmware(tmp_path):
+    """In MicroPython; the tests themselves are folded too, as their constants are gone."""
+    shutil.copytree(FIRMWARE_DIR, tmp_path / "firmware")
+    shutil.copytree(runtimes.DUAL, tmp_path / "dual", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (tmp_path / "firmware").rglob("*.py"):
+        path.write_text(folded(path.read_text(), module_name(path, tmp_path / "firmware")))
+    for path in (tmp_path / "dual").rglob("*.py"):
+        text = path.read_text()
+        if "dir(" in text or "getattr(" in text:
+            path.unlink()  # it asks for constants by name
+        else:
+            path.write_text(folded(text))
+    try:
+        row = runtimes.run("unix64", tmp_path / "dual", tmp_path / "firmware")
+    except runtimes.Missing as missing:
+        pytest.skip(str(missing))
+
+    assert row.is_ok, row.output[-3000:]
+    assert row.ran > 450
