@@ -4,9 +4,15 @@
 import sys
 
 from firmline import app
-from firmline.hal import detect
+
+
+def _hardware():
+    from firmline.hal import detect  # not kept: memory is scarce on a board
+
+    return detect.open_hardware(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    status = app.main(detect.open_hardware(sys.argv[1:]))
-    if sys.platform in detect.DESKTOPS:  # on a board an exit is a soft reset, for ever
+    status = app.main(_hardware())
+    if status and sys.platform not in ("rp2", "esp32"):
         sys.exit(status)

@@ -249,6 +249,8 @@ def _accepted(section, row):
 def markdown():
     lines = [_INTRO, "## Top level", ""]
     lines += ["| field | accepted |", "|---|---|", "| `schema` | the integer 1 |"]
+    board = fields.accepted(fields.BOARD)
+    lines += [f"| `board` | {board}: the board this is for, refused elsewhere; or absent: any |"]
     lines += ["| `site` | an object |", "| `timing`, `head_end` | an object, or absent |"]
     lines += ["| `buses` | a list of 1 to 8 objects |"]
     lines += ["| `devices` | a list of 1 to 48 objects |"]

@@ -6,6 +6,10 @@ same object runs on a board, on a desktop interpreter and inside the bench. It m
 command that did not come from the guard.
 """
 
+import gc
+import io
+import sys
+
 from firmline.core import mode as modes
 from firmline.core import supervisor as checks
 from firmline.core.pacing import indices_of
@@ -21,8 +25,7 @@ from firmline.core.units import (
     watts,
 )
 from firmline.devices.measured import STATE_CHARGING, STATE_WAITING
-from firmline.services import assembly, eventlog
-from firmline.services.config import ConfigError, load
+from firmline.services import eventlog
 from firmline.services.eventlog import (
     E_DEVICE_BACK,
     E_DEVICE_LOST,
@@ -40,16 +43,25 @@ _MOST_W = const(0x10000000)
 _STEADY_W = const(200)
 _RELAY_MS = const(200)  # coil, contact and the load behind it
 _LONGEST_FLIGHT_MS = const(30000)  # a vehicle that has not started by then does not want to
+_WELL_S = const(60)  # of running; then the crash loop counter begins anew
+_WELL = const(0x0B5A0000)  # marker words of services.boot
+_FAILED = const(0x200)
+_DEAD_MAN_MS = const(1000)
 
 
 class Controller:
-    """config: from services.config.load. hardware: see docs/porting.md
+    """config: from services.config.load. hardware: see docs/porting.md. cause: why the chip
+    started, for the log.
 
     Raises OSError when a port or pin of the configuration cannot be opened.
     """
 
-    def __init__(self, config, hardware):
+    def __init__(self, config, hardware, cause=0):
+        from firmline.services import assembly  # dropped once all is built
+
         self._hardware = hardware
+        self.start_cause = cause
+        self._is_on_trial = True
         self.site = assembly.build_site(config)
         self.resources, self._entries = assembly.build_resources(config)
         self.snapshot = Snapshot()
@@ -60,10 +72,10 @@ class Controller:
         self.worst_cycle_us = 0
         self.supervisor = Supervisor(self._tick_ms)
         self.events = eventlog.EventLog()
-        self._open_devices(config)
-        self._open_outputs(config)
-        self._open_head_end(config)
-        self.events.add(eventlog.E_START, 0)
+        self._open_devices(config, assembly)
+        self._open_outputs(config, assembly)
+        self._open_head_end(config, assembly)
+        self.events.add(eventlog.E_START, cause)
         self.journal = self._open_journal()
         self._was_online = bytearray(self.resources.count)
         self._is_roll_due = True  # somebody may have come or gone
@@ -71,7 +83,7 @@ class Controller:
         self._noted[E_METER] = self.cycle.trust.state
         self._noted[E_LIMIT_CHANGED] = self.cycle.limits.high_w[0]
 
-    def _open_devices(self, config):
+    def _open_devices(self, config, assembly):
         """Links in the order of the resources (None for relays), the PCC meter apart."""
         pairs = []
         links = []
@@ -95,7 +107,7 @@ class Controller:
         self._meter_samples = 0
         self.buses = assembly.build_buses(config, pairs, self._hardware.open_port)
 
-    def _open_outputs(self, config):
+    def _open_outputs(self, config, assembly):
         """Relays in the order of the resources (None for the rest), and the trip outputs."""
         outputs = []
         for device in self._entries:
@@ -113,8 +125,9 @@ class Controller:
         self._trips = trips
         for output in trips:
             output.set(False)
+        self._hardware.guard_outputs(trips, max(_DEAD_MAN_MS, 2 * self._tick_ms))
 
-    def _open_head_end(self, config):
+    def _open_head_end(self, config, assembly):
         entry = config["head_end"]
         timeout_ms = entry["timeout_s"] * 1000 if entry else 1
         self.head_end = HeadEnd(timeout_ms, self.site.firm_import_w, self.site.firm_export_w)
@@ -159,6 +172,9 @@ class Controller:
                 self.journal.poll(is_new, now_ms)
         if self.supervisor.may_feed():
             self._hardware.feed_watchdog()
+            if self._is_on_trial and self.events.now_s >= _WELL_S:
+                self._is_on_trial = False
+                self._hardware.set_marker(_WELL)
         return self._wait_ms(now_ms)
 
     def _serve(self, now_ms):
@@ -385,19 +401,65 @@ class Controller:
 
 
 def main(hardware):
-    """Run on `hardware` until it ends. Returns 2 with the cause recorded when the configuration
-    or a port of it cannot be used: the outputs are then at their idle level and the console is
-    left alive."""
-    try:
-        controller = Controller(load(hardware.read_config()), hardware)
-    except (ConfigError, OSError, ValueError) as error:  # ValueError: not a text
-        hardware.make_safe()
-        hardware.record_cause(str(error))
+    """Run on `hardware` until it ends; see services.boot for the start. Where the start fails a
+    board stays in safe mode, and a desktop returns 2. Whatever happens, outputs go off first."""
+    controller, cause = start(hardware)
+    if controller is None:
+        from firmline.services.safe_mode import SafeMode
+
+        hardware.run_safe(SafeMode(hardware, cause))
         return 2
     try:
         hardware.run(controller)
     except BaseException as error:  # also a key pressed at the console: nothing runs on
-        hardware.record_cause("stopped: " + repr(error))
+        hardware.make_safe()
         controller.fail()
-        raise
+        _stop(hardware, error)
     return 0
+
+
+def start(hardware):
+    """(controller, "") or (None, why not); what only the start needs is gone afterwards."""
+    from firmline.services import boot
+
+    started = boot.start(hardware, Controller)
+    forget(boot.START_ONLY)
+    return started
+
+
+def _stop(hardware, error):
+    """A key pressed at the console ends it for good: a board is then at its prompt. A fault of
+    the program restarts a board, unless somebody is at work there (service); the crash loop
+    counter has the last word."""
+    if isinstance(error, KeyboardInterrupt):
+        hardware.record_cause("stopped: Ctrl-C")
+        return
+    if isinstance(error, Exception):
+        hardware.record_cause("stopped: " + repr(error) + _where(error))
+        if not hardware.is_service():
+            hardware.set_marker(hardware.marker() | _FAILED)
+            hardware.restart()
+    raise error
+
+
+def _where(error):
+    """The innermost line of the traceback; empty where the interpreter has another way."""
+    if not hasattr(sys, "print_exception"):
+        return ""
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    lines = text.getvalue().strip().split("\n")
+    return ", " + lines[-2].strip() if len(lines) > 1 else ""
+
+
+def forget(names):
+    """Take modules out of memory, those below a package too. Who still holds one keeps it."""
+    for name in list(sys.modules):
+        for start in names:
+            if name == start or name.startswith(start + "."):
+                above, _, own = name.rpartition(".")
+                if above in sys.modules and hasattr(sys.modules[above], own):
+                    delattr(sys.modules[above], own)
+                del sys.modules[name]
+                break
+    gc.collect()

@@ -210,6 +210,12 @@ class _MemoryHardware:
     def record_cause(self, text):
         print("firmline:", text, file=sys.stderr)
 
+    def guard_outputs(self, outputs, limit_ms):
+        pass
+
+    def set_marker(self, word):
+        pass
+
 
 class VirtualTarget(SteppedTarget):
     """The firmware's own files, imported into this process."""

@@ -365,7 +365,8 @@ def test_pin_tables_are_those_of_the_firmware(board):
 
 def test_everything_the_controller_asks_of_the_hardware_is_in_the_contract():
     text = page("porting.md")
-    uses = hardware_uses((FIRMWARE / "firmline/app.py").read_text(encoding="utf-8"))
+    files = ("firmline/app.py", "firmline/services/boot.py", "firmline/services/safe_mode.py")
+    uses = set().union(*(hardware_uses((FIRMWARE / f).read_text("utf-8")) for f in files))
     assert {"open_port", "feed_watchdog", "read_config", "model"} <= uses
     assert not [name for name in sorted(uses) if not re.search(rf"`{name}[`(]", text)]
     assert hardware_uses("hardware.a + self._hardware.b()") == {"a", "b"}

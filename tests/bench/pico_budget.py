@@ -29,6 +29,7 @@ from hil.scenarios.load import load  # noqa: E402
 from hil.targets.firmware import FIRMWARE_DIR, TargetError  # noqa: E402
 from hil.targets.pico import image  # noqa: E402
 from hil.targets.pico.target import PicoTarget  # noqa: E402
+from host_tools import fold  # noqa: E402
 
 SITE = ROOT / "tests" / "pico" / "budget.toml"
 BOARD = ROOT / "tests" / "pico" / "board"
@@ -42,7 +43,7 @@ def measure(main, seconds, progress=None, board=None):
 
     def target(world, wires, config_path):
         files = image.firmware_files(Path(config_path).read_text())
-        text = (BOARD / main).read_text()
+        text = fold.folded((BOARD / main).read_text())
         files["arguments.txt"] = arguments_of_methods().encode()
         files["main.py"] = re.sub(r"(?m)^SECONDS = .*", f"SECONDS = {seconds}", text).encode()
         return PicoTarget(world, wires, config_path, board, files)

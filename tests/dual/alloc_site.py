@@ -122,6 +122,8 @@ class FakeHardware:
         self.ports = {}
         self.outputs = {}
         self.feeds = 0
+        self.guarded = None
+        self.word = None
         self._us = MASK - 500000
 
     def open_port(self, name, baud, is_even):
@@ -138,6 +140,12 @@ class FakeHardware:
 
     def feed_watchdog(self):
         self.feeds += 1
+
+    def guard_outputs(self, outputs, limit_ms):
+        self.guarded = (outputs, limit_ms)
+
+    def set_marker(self, word):
+        self.word = word
 
 
 def sealed(body):

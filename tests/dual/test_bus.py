@@ -3,7 +3,7 @@
 
 from modbus_fakes import Clock, Wire, assert_allocates_nothing
 
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 from firmline.modbus.rtu import RtuMaster
 from firmline.modbus.server import RtuServer
@@ -299,9 +299,9 @@ class Line:
         self.clock = Clock()
         self.master = RtuMaster(self.wire.end(), 19200)
         self.links = [
-            DeviceLink(TYPES["eastron_sdm630"], 1, {"poll_ms": 100}),
-            DeviceLink(TYPES["abb_terra_ac"], 2, {"phases": 1, "poll_ms": 300}),
-            DeviceLink(TYPES["sunspec_pv_704"], 3, {"rated_w": 10000, "poll_ms": 300}),
+            DeviceLink(table_of("eastron_sdm630"), 1, {"poll_ms": 100}),
+            DeviceLink(table_of("abb_terra_ac"), 2, {"phases": 1, "poll_ms": 300}),
+            DeviceLink(table_of("sunspec_pv_704"), 3, {"rated_w": 10000, "poll_ms": 300}),
         ]
         self.maps = [sdm630(), terra(), pv()]
         self.ends = [self.wire.end() for _ in self.maps]

@@ -129,7 +129,12 @@ REFUSED = (
     (("devices.1.type", 3), "devices[1].type", "3", "one of abb_terra_ac"),
     (("devices.1.type", []), "devices[1].type", "(a list of 0)", "one of abb_terra_ac"),
     # unknown keys, and keys of another role
-    (("sight", 1), "sight", "1", "one of the keys schema, site, timing, buses, head_end, devices"),
+    (
+        ("sight", 1),
+        "sight",
+        "1",
+        "one of the keys schema, board, site, timing, buses, head_end, devices",
+    ),
     (("site.firm_imprt_w", 1), "site.firm_imprt_w", "1", "firm_import_w"),
     (("timing", {"tick": 100}), "timing.tick", "100", "one of the keys tick_ms, "),
     (("buses.0.parity", "E"), "buses[0].parity", '"E"', "one of none, even"),

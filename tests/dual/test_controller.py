@@ -248,3 +248,24 @@ def test_a_reply_that_waited_through_a_stall_is_not_a_fresh_sample():
     assert bench.controller.cycle.mode == FALLBACK
     go(bench, 1000)
     assert bench.controller.cycle.mode == NORMAL
+
+
+def test_a_run_of_60_s_is_well_and_ends_the_crash_loop_counter():
+    bench = running(59900)
+    assert bench.hardware.word is None, "not yet"
+    go(bench, 200)
+    assert bench.hardware.word == 0x0B5A0000
+    bench.hardware.word = None
+    go(bench, 5000)
+    assert bench.hardware.word is None, "once"
+
+
+def test_the_trip_output_is_guarded_for_a_second_or_two_ticks():
+    bench = Bench()
+    assert bench.hardware.guarded[0] == [bench.trip]
+    assert bench.hardware.guarded[1] == 1000
+
+
+def test_why_it_started_is_the_first_event():
+    bench = Bench()
+    assert [event[2:] for event in bench.controller.events][0] == (1, 0)

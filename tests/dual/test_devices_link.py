@@ -3,7 +3,7 @@
 
 from modbus_fakes import Clock, ScriptedMaster
 
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 
 DONE, FAILED = 2, 3
@@ -25,7 +25,7 @@ class Bench:
         self.clock = Clock()
         self.master = ScriptedMaster()
         options["phases"] = 1
-        self.link = DeviceLink(TYPES["abb_terra_ac"], 7, options)
+        self.link = DeviceLink(table_of("abb_terra_ac"), 7, options)
 
     def job(self):
         return self.link.job(self.clock.now_ms)
@@ -101,7 +101,7 @@ def test_the_same_command_again_sends_nothing():
 
 def test_a_change_below_the_resolution_of_the_device_sends_nothing():
     bench = Bench()
-    bench.link = DeviceLink(TYPES["heidelberg_energy_control"], 7, {"phases": 1})
+    bench.link = DeviceLink(table_of("heidelberg_energy_control"), 7, {"phases": 1})
     bench.run()
     bench.link.set_command(2300, False, bench.clock.now_ms)
     bench.run()
@@ -315,7 +315,7 @@ def test_command_that_returns_to_the_acknowledged_value_during_a_loss_is_sent():
 
 def test_loss_in_the_middle_of_setup_begins_again_with_the_identification():
     bench = Bench()
-    bench.link = DeviceLink(TYPES["heidelberg_energy_control"], 7, {"phases": 1})
+    bench.link = DeviceLink(table_of("heidelberg_energy_control"), 7, {"phases": 1})
     assert bench.turn() == 4
     assert bench.turn() == 262
     for _ in range(3):

@@ -3,7 +3,7 @@
 
 from modbus_fakes import Clock, ScriptedMaster
 
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 
 DONE, FAILED = 2, 3
@@ -20,7 +20,7 @@ class Bench:
     def __init__(self, name, **options):
         self.clock = Clock()
         self.master = ScriptedMaster()
-        self.link = DeviceLink(TYPES[name], 1, options)
+        self.link = DeviceLink(table_of(name), 1, options)
 
     def turn(self, registers=None, took_ms=30):
         """One transaction; returns the request, None when no job was due."""

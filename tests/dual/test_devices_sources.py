@@ -3,7 +3,7 @@
 
 from modbus_fakes import Clock, ScriptedMaster
 
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 
 DONE, FAILED = 2, 3
@@ -16,7 +16,7 @@ class Bench:
     def __init__(self, name, models, **options):
         self.clock = Clock()
         self.master = ScriptedMaster()
-        self.link = DeviceLink(TYPES[name], 3, options)
+        self.link = DeviceLink(table_of(name), 3, options)
         self.registers = {40000: 0x5375, 40001: 0x6E53}
         self.at = {}
         address = 40002

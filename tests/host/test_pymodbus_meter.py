@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pymodbus")
 pytest.importorskip("termios")
 
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 from firmline.modbus.rtu import RtuMaster
 from firmline.services.bus import Bus
@@ -37,7 +37,7 @@ def run_until(bus, is_done):
 
 
 def meter_bus(line, unit, timeout_ms=500):
-    link = DeviceLink(TYPES["eastron_sdm630"], unit, {"poll_ms": 20, "timeout_ms": timeout_ms})
+    link = DeviceLink(table_of("eastron_sdm630"), unit, {"poll_ms": 20, "timeout_ms": timeout_ms})
     return Bus(RtuMaster(line.port, 19200), [link], 0), link
 
 

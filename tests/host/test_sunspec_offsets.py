@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from firmline.devices import fields, setpoint
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import PLACES, table_of
 
 sunspec2 = pytest.importorskip("sunspec2")
 
@@ -75,7 +75,7 @@ SCALE_OF_SET_POINT = {
     "sunspec_battery_704": (704, "WSet"),
     "sunspec_battery_124": (124, "OutWRte"),
 }
-SUNSPEC = sorted(name for name in TYPES if TYPES[name]["models"])
+SUNSPEC = sorted(name for name in PLACES if table_of(name)["models"])
 
 
 def points(model):
@@ -119,7 +119,7 @@ def json_model(name, model):
 @pytest.mark.parametrize("name", SUNSPEC)
 def test_fields_read_are_the_points_meant(name):
     seen = set()
-    for model, _, field in reads(TYPES[name]):
+    for model, _, field in reads(table_of(name)):
         if name in READS:
             wanted = READS[name][1][field[0]]
         else:
@@ -133,7 +133,7 @@ def test_fields_read_are_the_points_meant(name):
 
 @pytest.mark.parametrize("name", SUNSPEC)
 def test_scale_factors_are_the_points_own(name):
-    table = TYPES[name]
+    table = table_of(name)
     kept = stored_scales(table)
     for model, _, field in reads(table):
         model = json_model(name, model)
@@ -148,7 +148,7 @@ def test_scale_factors_are_the_points_own(name):
 
 @pytest.mark.parametrize("name", SUNSPEC)
 def test_blocks_cover_their_fields_and_fit_one_request(name):
-    for model, (first, count), field in reads(TYPES[name]):
+    for model, (first, count), field in reads(table_of(name)):
         size = points(json_model(name, model))[field[0]]["size"]
         assert first <= field[0] and field[0] + size <= first + count
         assert field[5] < first + count
@@ -157,7 +157,7 @@ def test_blocks_cover_their_fields_and_fit_one_request(name):
 
 @pytest.mark.parametrize("name", SUNSPEC)
 def test_frames_write_the_points_meant(name):
-    table = TYPES[name]
+    table = table_of(name)
     for slot, function, first, words in table["setup"] + table["command"]:
         model = table["models"][slot][0]
         offset = first
@@ -173,13 +173,13 @@ def test_frames_write_the_points_meant(name):
 @pytest.mark.parametrize("name", sorted(SCALE_OF_SET_POINT))
 def test_set_point_uses_its_own_scale_factor(name):
     model, point = SCALE_OF_SET_POINT[name]
-    at_model, at = stored_scales(TYPES[name])[fields.SCALE_SET]
+    at_model, at = stored_scales(table_of(name))[fields.SCALE_SET]
     assert (at_model, at) == (model, named(model, named(model, point)["sf"])["offset"])
 
 
 @pytest.mark.parametrize("name", SUNSPEC)
 def test_models_asked_for_exist_and_have_the_least_length(name):
-    for first_id, last_id, least, _ in TYPES[name]["models"]:
+    for first_id, last_id, least, _ in table_of(name)["models"]:
         for model in range(first_id, last_id + 1):
             fixed = points(model)
             last = max(fixed)
@@ -192,7 +192,7 @@ def test_models_asked_for_exist_and_have_the_least_length(name):
 )
 def test_meter_models_of_a_family_share_what_is_read(name, models):
     family = points(READS[name][0])
-    for _, _, field in reads(TYPES[name]):
+    for _, _, field in reads(table_of(name)):
         for offset in (field[0], *([field[5]] if field[5] >= 0 else [])):
             for model in models:
                 point = points(model)[offset]
@@ -210,14 +210,18 @@ def test_literals_in_frames_are_the_models_symbols():
     def symbol(model, point, name):
         return next(s["value"] for s in named(model, point)["symbols"] if s["name"] == name)
 
-    assert symbol(123, "WMaxLim_Ena", "ENABLED") == TYPES["sunspec_pv_123"]["command"][0][3][4]
-    assert symbol(704, "WMaxLimPctEna", "ENABLED") == TYPES["sunspec_pv_704"]["command"][0][3][0]
-    assert symbol(704, "WMaxLimPctEnaRvrt", "ENABLED") == TYPES["sunspec_pv_704"]["setup"][0][3][1]
-    command = TYPES["sunspec_battery_704"]["command"][0][3]
+    assert symbol(123, "WMaxLim_Ena", "ENABLED") == table_of("sunspec_pv_123")["command"][0][3][4]
+    assert (
+        symbol(704, "WMaxLimPctEna", "ENABLED") == table_of("sunspec_pv_704")["command"][0][3][0]
+    )
+    assert (
+        symbol(704, "WMaxLimPctEnaRvrt", "ENABLED") == table_of("sunspec_pv_704")["setup"][0][3][1]
+    )
+    command = table_of("sunspec_battery_704")["command"][0][3]
     assert symbol(704, "WSetEna", "ENABLED") == command[0]
     assert symbol(704, "WSetMod", "WATTS") == command[1]
     assert command[2:] == (setpoint.SET_HIGH, setpoint.SET_LOW)
     both = (1 << symbol(124, "StorCtl_Mod", "CHARGE")) | (
         1 << symbol(124, "StorCtl_Mod", "DiSCHARGE")
     )
-    assert TYPES["sunspec_battery_124"]["command"][1][3] == (both,)
+    assert table_of("sunspec_battery_124")["command"][1][3] == (both,)

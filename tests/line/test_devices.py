@@ -48,7 +48,7 @@ def test_meters_of_both_models_are_told_apart(fakes):
 
 
 def test_every_product_of_the_firmware_has_an_emulator():
-    assert set(catalog.TYPES) <= set(devices.TYPES)
+    assert set(catalog.PLACES) <= set(devices.TYPES)
 
 
 def test_a_unit_outside_1_to_247_is_refused(fakes):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The supported product types: configuration name -> table. Called when links are built.
 
-TYPES[name]["role"] is "meter", "evse", "pv" or "battery".
+A table is imported when it is asked for: a board has room for those of its site only. Its "role"
+is "meter", "evse", "pv" or "battery".
 
 A table is data; devices.link interprets it:
     models      SunSpec models to find: (first id, last id, least length, is required); their
@@ -15,21 +16,19 @@ A table is data; devices.link interprets it:
     states      raw EVSE state -> 0 none, 1 unplugged, 2 connected waiting, 3 charging, 4 fault
 """
 
-from firmline.devices.batteries import sunspec124 as battery_124
-from firmline.devices.batteries import sunspec704 as battery_704
-from firmline.devices.evse import abb_terra_ac, heidelberg_energy_control
-from firmline.devices.inverters import sunspec123 as pv_123
-from firmline.devices.inverters import sunspec704 as pv_704
-from firmline.devices.meters import sdm630, sunspec203, sunspec213
-
-TYPES = {
-    "eastron_sdm630": sdm630.TABLE,
-    "sunspec_meter_203": sunspec203.TABLE,
-    "sunspec_meter_213": sunspec213.TABLE,
-    "sunspec_pv_123": pv_123.TABLE,
-    "sunspec_pv_704": pv_704.TABLE,
-    "sunspec_battery_124": battery_124.TABLE,
-    "sunspec_battery_704": battery_704.TABLE,
-    "abb_terra_ac": abb_terra_ac.TABLE,
-    "heidelberg_energy_control": heidelberg_energy_control.TABLE,
+PLACES = {  # configuration name: the module that holds its TABLE
+    "eastron_sdm630": "meters.sdm630",
+    "sunspec_meter_203": "meters.sunspec203",
+    "sunspec_meter_213": "meters.sunspec213",
+    "sunspec_pv_123": "inverters.sunspec123",
+    "sunspec_pv_704": "inverters.sunspec704",
+    "sunspec_battery_124": "batteries.sunspec124",
+    "sunspec_battery_704": "batteries.sunspec704",
+    "abb_terra_ac": "evse.abb_terra_ac",
+    "heidelberg_energy_control": "evse.heidelberg_energy_control",
 }
+
+
+def table_of(name):
+    """The table of a name in PLACES."""
+    return __import__("firmline.devices." + PLACES[name], None, None, ("TABLE",)).TABLE

@@ -11,12 +11,16 @@ import time
 
 import machine
 
-from firmline.core.units import TICKS_MASK
+from firmline.core.units import TICKS_MASK, const
 from firmline.hal.files import FileStore
 
 _CONFIG_PATH = "config.json"
 _CAUSE_PATH = "cause.txt"
 _DATA_PATH = "/data"
+_REASONS = const(0x300)  # marker words of services.boot
+_RESTART_WANTED = const(0x0B5A0100)
+ALIVE = const(10)  # tenths of the dead-man's limit that are left after a feed
+DEAD = const(-1)
 
 
 class SerialPort:
@@ -66,6 +70,11 @@ class Output:
     def set(self, on):
         self._pin.value(bool(on) != self._active_low)
 
+    def release(self):
+        """Let go of the pin, for good: what `set` says has no effect from now on. May be called
+        in an interrupt."""
+        self._pin.init(machine.Pin.IN, machine.Pin.PULL_DOWN)
+
     def readback(self):
         return bool(self._pin.value()) != self._active_low
 
@@ -74,6 +83,7 @@ class BoardHardware:
     """One owner of every peripheral. The watchdog starts with the first feed, never before."""
 
     port_class = SerialPort
+    has_clock = True
 
     def __init__(self, board):
         self._board = board
@@ -81,13 +91,17 @@ class BoardHardware:
         self.serial = "".join("%02x" % byte for byte in machine.unique_id())
         self.files = FileStore(_DATA_PATH)
         self._watchdog = None
+        self._alive = 0  # 0: not armed yet
         self._ports = []
         service = machine.Pin(board.SERVICE_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
-        self._has_watchdog = service.value() == 1
+        self._is_service = service.value() == 0
 
     def read_config(self):
-        with open(_CONFIG_PATH) as file:
-            return file.read()
+        try:
+            with open(_CONFIG_PATH) as file:
+                return file.read()
+        except OSError as error:
+            raise OSError("%s cannot be read: %s" % (_CONFIG_PATH, error))
 
     def open_port(self, name, baud, is_even):
         if name not in self._board.UARTS:
@@ -113,11 +127,36 @@ class BoardHardware:
         for pin in self._board.OUTPUT_PINS:
             machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
 
+    def guard_outputs(self, outputs, limit_ms):
+        """The trip outputs, to be opened beside the program where the board can (rp2) when
+        nothing was fed for limit_ms."""
+
+    def _arm(self):
+        """The first feed: from here on whoever guards is awake."""
+        if not self._is_service:
+            self._watchdog = machine.WDT(timeout=self._board.WATCHDOG_MS)
+
     def feed_watchdog(self):
+        """The one place that feeds. An output that was opened for want of it stays open: the
+        program must not carry on as if nothing had been."""
+        if self._alive <= 0:
+            if self._alive == DEAD:
+                raise RuntimeError("dead-man: the cycle had stopped, trip outputs were opened")
+            self._arm()
+        self._alive = ALIVE
         if self._watchdog is not None:
             self._watchdog.feed()
-        elif self._has_watchdog:
-            self._watchdog = machine.WDT(timeout=self._board.WATCHDOG_MS)
+
+    def is_service(self):
+        """The service jumper was fitted at power-up."""
+        return self._is_service
+
+    def restart(self):
+        """Somebody asked for it, or the program failed: the marker then says which."""
+        self.make_safe()
+        if self.marker() & _REASONS == 0:
+            self.set_marker(_RESTART_WANTED)
+        machine.reset()
 
     def record_cause(self, text):
         """Written only when it is another than before: a fault that comes back after every reset
@@ -129,6 +168,11 @@ class BoardHardware:
                     file.write(text)
         except OSError as error:
             print("firmline: %s: %s" % (_CAUSE_PATH, error))
+
+    def run_safe(self, safe_mode):
+        """For ever; a key pressed at the console (Ctrl-C) leads to the prompt."""
+        while True:
+            time.sleep_ms(safe_mode.poll(self.ticks_ms()))
 
     def run(self, controller):
         gc.collect()  # the last for long: nothing allocates from here on

@@ -6,16 +6,15 @@ import sys
 
 from firmline.core.units import const
 
-DESKTOPS = ("linux", "darwin", "win32")
-
 _IS_FOLDER = const(0x4000)
 
 _USAGE = """usage: micropython firmware/main.py CONFIG.json --port NAME=DEVICE [--port ...]
-           [--data DIR]
+                   [--service] [--data DIR]
        micropython firmware/main.py CONFIG.json --lockstep [--data DIR]
 
 Runs the Firmline controller on the desktop: CONFIG.json is the site's configuration
-(docs/configuration.md), each --port gives a port of that configuration a tty or pty.
+(docs/configuration.md), each --port gives a port of that configuration a tty or pty; --service
+stands for the service jumper of a board.
 --data keeps counters, lock-outs, events and committed configurations in DIR, which is made if it
 is not there; without it they are gone when the program ends.
 """
@@ -40,12 +39,15 @@ def _open_desktop(arguments):
     config_path = None
     data_path = None
     is_lockstep = False
+    is_service = False
     ports = {}
     position = 0
     while position < len(arguments):
         argument = arguments[position]
         if argument == "--lockstep":
             is_lockstep = True
+        elif argument == "--service":
+            is_service = True
         elif argument == "--port":
             position += 1
             _add_port(ports, arguments[position] if position < len(arguments) else "")
@@ -69,7 +71,7 @@ def _open_desktop(arguments):
         return lockstep.Hardware(config_path, data_path)
     from firmline.hal import unix
 
-    return unix.Hardware(config_path, ports, data_path)
+    return unix.Hardware(config_path, ports, is_service, data_path)
 
 
 def _add_port(ports, argument):

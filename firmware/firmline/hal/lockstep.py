@@ -77,6 +77,9 @@ class Hardware:
 
     model = "lockstep"
     serial = "0"
+    has_clock = False  # it is the bench's, and starts with the first round
+    cause = 0  # what reset_cause says
+    word = 0  # the marker
 
     def __init__(self, config_path, data_path=None):
         self._config_path = config_path
@@ -113,6 +116,29 @@ class Hardware:
             output.set(False)
 
     def feed_watchdog(self):
+        pass
+
+    def guard_outputs(self, outputs, limit_ms):
+        pass
+
+    def reset_cause(self):
+        return self.cause
+
+    def marker(self):
+        return self.word
+
+    def set_marker(self, word):
+        self.word = word
+
+    def is_service(self):
+        return False
+
+    def restart(self):
+        """The bench sees the end of file."""
+        self.make_safe()
+        sys.exit(1)
+
+    def run_safe(self, safe_mode):
         pass
 
     def record_cause(self, text):

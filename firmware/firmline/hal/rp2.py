@@ -5,13 +5,19 @@ The direction of an RS-485 line is dropped by a timer interrupt: a control cycle
 a head-end takes 20 ms and more, and a device may answer 2 ms after the last bit.
 """
 
+import sys
+
 import machine
 
 from firmline.core.units import const
-from firmline.hal.board import BoardHardware, SerialPort
+from firmline.hal.board import ALIVE, DEAD, BoardHardware, SerialPort
 
 _MARGIN_US = const(30)  # the bits of the last character are out, whatever the divider's rounding
 _US_PER_S = const(1000000)
+# Watchdog scratch register 0: kept over every reset but a power-up and the RUN pin. The boot ROM
+# and the SDK use 4 to 7 (RP2040 datasheet 2.8.1.1 and 4.7; pico-sdk hardware_watchdog).
+_SCRATCH_RP2040 = const(0x4005800C)
+_SCRATCH_RP2350 = 0x400D800C
 
 
 class TimedPort(SerialPort):
@@ -43,6 +49,49 @@ class TimedPort(SerialPort):
 
 
 class Hardware(BoardHardware):
-    """`board`: a module of firmline.boards. The chip's watchdog survives a soft reset."""
+    """`board`: a module of firmline.boards. The chip's watchdog survives a soft reset. Hazard
+    H-06: a timer interrupt opens the trip outputs when the control cycle has stopped."""
 
     port_class = TimedPort
+
+    def __init__(self, board):
+        super().__init__(board)
+        self._scratch = _SCRATCH_RP2040
+        if "RP2350" in sys.implementation._machine:
+            self._scratch = _SCRATCH_RP2350
+        self._guarded = ()
+        self._limit_ms = 0
+        self._timer = None
+        self._watch = self._look  # made once: an interrupt must not allocate
+
+    def reset_cause(self):
+        """The chip cannot tell a brown-out or its RUN pin from a power-up."""
+        return 2 if machine.reset_cause() == machine.WDT_RESET else 1
+
+    def marker(self):
+        return machine.mem32[self._scratch]
+
+    def set_marker(self, word):
+        machine.mem32[self._scratch] = word
+
+    def guard_outputs(self, outputs, limit_ms):
+        self._guarded = outputs
+        self._limit_ms = limit_ms
+
+    def _arm(self):
+        super()._arm()
+        self._alive = ALIVE
+        self._timer = machine.Timer(
+            period=self._limit_ms // ALIVE, callback=self._watch, hard=True
+        )
+
+    def _look(self, timer):
+        """In the interrupt, ten times in limit_ms, about 0.1 ms each time."""
+        if self._alive > 1:
+            self._alive -= 1
+            return
+        self._alive = DEAD
+        k = len(self._guarded)
+        while k:
+            k -= 1
+            self._guarded[k].release()  # a cycle that comes back must not close it

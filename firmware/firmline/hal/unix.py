@@ -18,6 +18,7 @@ from firmline.core.units import TICKS_MASK, const
 from firmline.hal.ramfiles import open_files
 
 _BUFFER_SIZE = const(512)
+_RESTART_STATUS = const(75)  # EX_TEMPFAIL
 _CONFIG_CHARS = const(20000)  # more than the validator takes
 # Linux codes its speeds; the interpreter knows only some of them by name. Elsewhere they are
 # plain numbers.
@@ -154,10 +155,14 @@ class Hardware:
 
     model = "desktop"
     serial = "0"
+    has_clock = True
+    cause = 0  # what reset_cause says: a test may play any start
+    word = 0  # the marker
 
-    def __init__(self, config_path, ports, data_path=None):
+    def __init__(self, config_path, ports, is_service=False, data_path=None):
         self._config_path = config_path
         self._ports = ports
+        self._is_service = is_service
         self.files = open_files(data_path)
         self._used = {}
         self.outputs = {}
@@ -199,6 +204,27 @@ class Hardware:
     def feed_watchdog(self):
         pass  # the desktop has none; the bench judges silence on the wire
 
+    def guard_outputs(self, outputs, limit_ms):
+        pass  # nor a timer beside the program
+
+    def reset_cause(self):
+        return self.cause
+
+    def marker(self):
+        return self.word
+
+    def set_marker(self, word):
+        self.word = word
+
+    def is_service(self):
+        return self._is_service
+
+    def restart(self):
+        """Whoever started it may start it again: exit status 75."""
+        self.make_safe()
+        self._report("restart")
+        sys.exit(_RESTART_STATUS)
+
     def record_cause(self, text):
         sys.stderr.write("firmline: %s\n" % text)
 
@@ -211,13 +237,12 @@ class Hardware:
 
     def run(self, controller):
         self._report("running")
-        try:
-            while True:
-                controller.poll(self.ticks_ms())
-                time.sleep_ms(1)
-        except KeyboardInterrupt:
-            controller.fail()
-            self.record_cause("stopped: Ctrl-C")
+        while True:
+            controller.poll(self.ticks_ms())
+            time.sleep_ms(1)
+
+    def run_safe(self, safe_mode):
+        pass  # the process ends, and that is safe
 
 
 def _reason(error):

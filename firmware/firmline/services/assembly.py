@@ -6,7 +6,7 @@ Runs once at start. Amps become nominal watts here and nowhere else.
 
 from firmline.core import snapshot as core
 from firmline.core.cycle import Cycle
-from firmline.devices.catalog import TYPES
+from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 from firmline.modbus.rtu import RtuMaster
 from firmline.modbus.server import RtuServer
@@ -104,7 +104,7 @@ def build_link(device, config):
         options["split_phase"] = config["site"]["phases"] == 2
     elif role_of(device) == "pv":
         options["fallback_w"] = -device["fallback_w"]
-    return DeviceLink(TYPES[device["type"]], device["unit"], options)
+    return DeviceLink(table_of(device["type"]), device["unit"], options)
 
 
 def build_buses(config, links, open_port):

@@ -22,7 +22,7 @@ __all__ = (
     "circuit_w",
     "phase_mask",
 )
-_TOP = ("schema", "site", "timing", "buses", "head_end", "devices")
+_TOP = ("schema", "board", "site", "timing", "buses", "head_end", "devices")
 
 
 def load(text):
@@ -31,6 +31,7 @@ def load(text):
     _refuse_unknown(given, _TOP, "")
     config = {
         "schema": _value(given.get("schema", MISSING), fields.SCHEMA, "schema"),
+        "board": _value(given.get("board", MISSING), fields.BOARD, "board"),
         "site": _section(given.get("site", MISSING), (fields.SITE,), "site"),
         "timing": _section(given.get("timing", {}), (fields.TIMING,), "timing"),
         "buses": [],

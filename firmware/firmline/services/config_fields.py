@@ -125,6 +125,7 @@ ROLES = {
     "trip": (_COMMON, _PIN),
 }
 SCHEMA = ("schema", INT, 1, 1, ..., "")
+BOARD = ("board", TEXT, 1, 32, None, "")
 TYPE = _COMMON[1]
 
 
