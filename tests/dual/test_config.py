@@ -4,6 +4,7 @@ what would be accepted."""
 
 import json
 
+from firmline.devices.catalog import PLACES, table_of
 from firmline.services import config
 from firmline.services.config_fields import ROLES
 
@@ -593,6 +594,17 @@ def test_every_type_has_a_role_with_fields():
     assert len(config.TYPE_ROLES) == 11
     for role in config.TYPE_ROLES.values():
         assert role in ROLES
+
+
+def test_every_product_table_has_the_role_of_its_type():
+    assert set(config.TYPE_ROLES) - set(PLACES) == {"relay_output", "trip_output"}
+    for name in PLACES:
+        assert table_of(name)["role"] == config.TYPE_ROLES[name], name
+
+
+def test_a_board_may_be_named_and_is_none_otherwise():
+    assert config.load(json.dumps(good()))["board"] is None
+    assert config.load(json.dumps(dict(good(), board="pico")))["board"] == "pico"
 
 
 def test_no_field_is_named_twice_in_a_role():

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""app.main in a real MicroPython: what is left in memory, and how a fault of the program ends."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from hil.targets.firmware import FIRMWARE_DIR, TargetError, find_micropython
+from tests.host.test_device_bad_config import GOOD
+
+pty = pytest.importorskip("pty")
+
+MAIN = """
+import sys
+sys.path.insert(0, {firmware!r})
+from firmline import app
+from firmline.hal import unix
+
+def run(controller):
+    {body}
+
+hardware = unix.Hardware({config!r}, {ports!r}, {service})
+hardware.run = run
+status = app.main(hardware)
+print("status", status, hex(hardware.marker()))
+"""
+FAULT = "controller._outputs[0].set(True); controller.poll(1); raise ValueError('boom')"
+KEY = "controller._outputs[0].set(True); raise KeyboardInterrupt"
+LIST = "print(sorted(name for name in sys.modules if name.startswith('firmline')))"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(body, config, is_service) -> the ended process of a controller whose run() is `body`."""
+    pairs = [pty.openpty() for _ in range(2)]
+    ports = {f"uart{k}": os.ttyname(slave) for k, (_, slave) in enumerate(pairs)}
+
+    def start(body, config=GOOD, is_service=False):
+        path = tmp_path / "site.json"
+        path.write_text(json.dumps(config))
+        script = tmp_path / "start.py"
+        script.write_text(
+            MAIN.format(
+                firmware=str(FIRMWARE_DIR),
+                body=body,
+                config=str(path),
+                ports=ports,
+                service=is_service,
+            )
+        )
+        try:
+            command = [find_micropython(), str(script)]
+        except TargetError as error:
+            pytest.skip(str(error))
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    yield start
+    for pair in pairs:
+        for descriptor in pair:
+            os.close(descriptor)
+
+
+def test_a_fault_switches_off_names_its_function_and_asks_for_a_restart(run):
+    ended = run(FAULT)
+
+    assert ended.returncode == 75, ended
+    assert ended.stdout.index("output 5 on") < ended.stdout.index("output 5 off")
+    assert "firmline: restart" in ended.stdout
+    assert ended.stderr.startswith("firmline: stopped: ValueError('boom',), File ")
+    assert ", in run\n" in ended.stderr
+
+
+def test_a_fault_in_service_ends_with_the_traceback(run):
+    ended = run(FAULT, is_service=True)
+
+    assert ended.returncode == 1
+    assert "output 5 off" in ended.stdout and "restart" not in ended.stdout
+    said = ended.stdout + ended.stderr  # the interpreter prints its tracebacks on stdout
+    assert "Traceback" in said and said.count("boom") == 2
+
+
+def test_a_key_at_the_console_switches_off_and_ends(run):
+    ended = run(KEY)
+
+    assert ended.returncode == 0, ended
+    assert ended.stdout.index("output 5 on") < ended.stdout.index("output 5 off")
+    assert "status 0 0xb5a0001" in ended.stdout
+    assert ended.stderr == "firmline: stopped: Ctrl-C\n"
+
+
+def test_what_only_the_start_needs_is_gone_from_memory(run):
+    ended = run(LIST)
+
+    kept = ended.stdout.splitlines()[0]
+    assert "'firmline.core.guard'" in kept and "'firmline.devices.link'" in kept
+    for gone in ("config", "config_fields", "assembly", "boot", "register_map"):
+        assert f"'firmline.services.{gone}'" not in kept
+    assert "catalog" not in kept and "sdm630" not in kept
+
+
+def test_a_desktop_takes_a_configuration_for_a_board(run):
+    ended = run("print('runs')", dict(GOOD, board="pico"))
+
+    assert "runs" in ended.stdout
+
+
+def test_a_wrong_field_ends_with_status_2_and_no_word_on_stdout(run):
+    ended = run("print('runs')", dict(GOOD, board=7))
+
+    assert "status 2" in ended.stdout and "runs" not in ended.stdout
+    assert ended.stderr.startswith("firmline: config: board = 7: accepted is a text")
