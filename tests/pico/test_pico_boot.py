@@ -199,4 +199,6 @@ def test_what_only_the_start_needs_is_gone(start):
 
     said = console(events)
     assert "KEPT ['firmline.devices.measured'] " in said
-    assert int(said.split("measured'] ")[1].split()[0]) < 90_000
+    assert (
+        int(said.split("measured'] ")[1].split()[0]) < 100_000
+    )  # a small site, MicroPython included
