@@ -126,7 +126,7 @@ def make_machine_code():
         made = {"micropython": micropython}
         exec(source, made)  # noqa: S102
         for user in (allocator, balance, cycle, guard, loads, supply, telemetry):
-            for name in dir(user):
+            for name in list(user.__dict__):
                 if hasattr(kernels, name) and name in made and name[0] != "_" and name != "const":
                     setattr(user, name, made[name])
 

@@ -53,6 +53,7 @@ START_ONLY = (
     "firmline.services.config_checks",
     "firmline.services.config_fields",
     "firmline.services.config_text",
+    "firmline.services.journal_start",
     "firmline.services.register_map",
 )
 
