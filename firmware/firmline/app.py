@@ -338,24 +338,23 @@ class Controller:
             self._outputs[index].set(command_w[index] > 0)
 
     def _command_all(self, now_ms):
-        command_w = self.resources.command_w
-        for index in range(len(self.links)):
+        """A battery is always urgent: either direction may be the one that a limit needs."""
+        resources = self.resources
+        index = 0
+        while index < len(self.links):
             link = self.links[index]
-            if link is not None and (command_w[index] != link.command_w or not self._has_run):
-                self._command(index, now_ms)
+            if link is not None and (
+                resources.command_w[index] != link.command_w or not self._has_run
+            ):
+                is_tighter = resources.low_w[index] < 0 < resources.high_w[index]
+                if abs(resources.command_w[index]) < abs(resources.previous_w[index]):
+                    is_tighter = True
+                link.set_command(resources.command_w[index], is_tighter, now_ms)
+            index += 1
 
     def _apply_trips(self, is_healthy):
         for output in self._trips:
             output.set(is_healthy)
-
-    def _command(self, index, now_ms):
-        """A battery is always urgent: either direction may be the one that a limit needs."""
-        resources = self.resources
-        command_w = resources.command_w[index]
-        is_tighter = abs(command_w) < abs(resources.previous_w[index])
-        if resources.low_w[index] < 0 < resources.high_w[index]:
-            is_tighter = True
-        self.links[index].set_command(command_w, is_tighter, now_ms)
 
     def _log_changes(self):
         cycle = self.cycle

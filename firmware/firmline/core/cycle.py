@@ -79,9 +79,11 @@ class Cycle:
         found = beyond(self._snapshot.axis_w, limits.high_w, limits.low_w, self._site.axes)
         if self.mode == modes.START or self.mode == modes.FALLBACK:
             found = 0  # blind
-        self.import_clock.update(found & 1, now_ms)
-        self.export_clock.update(found & 2, now_ms)
-        if self.import_clock.stage == TRIP or self.export_clock.stage == TRIP:
+        if not (found or self.import_clock.stage or self.export_clock.stage):
+            return  # no clock runs
+        import_stage = self.import_clock.update(found & 1, now_ms)
+        export_stage = self.export_clock.update(found & 2, now_ms)
+        if import_stage == TRIP or export_stage == TRIP:
             if self._is_beyond_firm():
                 self.mode = modes.next_mode(self.mode, modes.ON_TRIP)
 
