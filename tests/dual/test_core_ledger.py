@@ -69,9 +69,9 @@ def test_only_the_axes_of_the_site_are_looked_at():
 # --- balance ---
 
 
-def test_a_reading_beyond_all_sense_is_brought_within_16_mw():
-    # 2**24 W; machine code would wrap, and the sum of many such readings at 2**31
-    for power_w, kept_w in ((536870911, 16777216), (16777215, 16777215), (-536870911, -16777216)):
+def test_a_reading_beyond_all_sense_is_brought_within_10_mw():
+    # machine code would wrap where many such readings add up to 2**31
+    for power_w, kept_w in ((536870911, 10000000), (9999999, 9999999), (-536870911, -10000000)):
         resources = make_resources([evse(L1, 7360)])
         resources.power_w[0] = power_w
         resources.in_flight[0] = 1

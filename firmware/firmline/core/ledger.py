@@ -10,9 +10,10 @@ annotated parameters, all of them needed, only ints and arrays of ints, no excep
 rows are; table[0] is the number of resources. `left`: W that are left on each of 4 axes, then how
 many axes the site has. Axis 0 is the total at the PCC, 1..3 the conductors; bit 0 of a mask is L1.
 
-Machine code wraps at 2**31. Axis values are within +-2**28 W (app), readings of a device are
-brought within +-2**24 W (`take_out`), ratings and limits are within 10**7 W (config_fields): of
-32 devices at most 2**28 + 32 * 10**7 W come together, three times that on three wires.
+Machine code wraps at 2**31. Axis values are within +-2**28 W (app), limits, ratings
+(config_fields) and readings of a device (`take_out`) within 10**7 W. What is left on an axis is a
+limit - sample + credits - draws: with all ratings together below 1.6 * 10**8 W that stays within
+6 * 10**8, and three times that, on three wires, within 1.8 * 10**9.
 """
 
 from firmline.core.units import const, ptr32
@@ -36,7 +37,7 @@ _NEW_W = const(29)
 
 _AXES = const(4)  # of `left`
 _MASK_MS = const(0x3FFFFFFF)
-_MOST_POWER_W = const(0x1000000)
+_MOST_POWER_W = const(10000000)
 
 
 def beyond(axis_w: ptr32, high_w: ptr32, low_w: ptr32, axes: int) -> int:
