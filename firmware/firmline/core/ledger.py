@@ -92,16 +92,17 @@ def take_out(table: ptr32, axis_w: ptr32, import_w: ptr32, export_w: ptr32, axes
             low_w = high_w
         table[_CREDIT_W * count + k] = high_w
         table[_CREDIT_LOW_W * count + k] = low_w
-        import_w[0] -= high_w
-        export_w[0] -= low_w
-        mask = table[_MASK * count + k]
-        wires = table[_WIRES * count + k]
-        high_w = high_w // wires
-        low_w = -low_w // wires
-        for axis in range(1, axes):
-            import_w[axis] -= high_w * (mask & 1)
-            export_w[axis] += low_w * (mask & 1)
-            mask >>= 1
+        if high_w | low_w:
+            import_w[0] -= high_w
+            export_w[0] -= low_w
+            mask = table[_MASK * count + k]
+            wires = table[_WIRES * count + k]
+            high_w = high_w // wires
+            low_w = -low_w // wires
+            for axis in range(1, axes):
+                import_w[axis] -= high_w * (mask & 1)
+                export_w[axis] += low_w * (mask & 1)
+                mask >>= 1
 
 
 # -- guard ---------------------------------------------------------------------------------------
@@ -147,12 +148,13 @@ def book_given(table: ptr32, left: ptr32, sign: int, has_relief: int):
                 wanted_w = power_w
             wanted_w &= wanted_w >> 31
             wanted_w *= has_relief
-        left[0] -= wanted_w
-        wanted_w = -wanted_w // table[_WIRES * count + k]
-        mask = table[_MASK * count + k]
-        for axis in range(1, left[_AXES]):
-            left[axis] += wanted_w * (mask & 1)
-            mask >>= 1
+        if wanted_w:
+            left[0] -= wanted_w
+            wanted_w = -wanted_w // table[_WIRES * count + k]
+            mask = table[_MASK * count + k]
+            for axis in range(1, left[_AXES]):
+                left[axis] += wanted_w * (mask & 1)
+                mask >>= 1
 
 
 def cut(table: ptr32, left: ptr32, sign: int) -> int:

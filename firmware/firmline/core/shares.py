@@ -82,13 +82,14 @@ def book(table: ptr32, left: ptr32, kinds: int, sign: int):
                 seen_w &= seen_w >> 31
                 if seen_w > draw_w:
                     draw_w = seen_w
-            draw_w *= sign
-            left[0] -= draw_w
-            draw_w = -draw_w // table[_WIRES * count + k]
-            mask = table[_MASK * count + k]
-            for axis in range(1, left[_AXES]):
-                left[axis] += draw_w * (mask & 1)
-                mask >>= 1
+            if draw_w:
+                draw_w *= sign
+                left[0] -= draw_w
+                draw_w = -draw_w // table[_WIRES * count + k]
+                mask = table[_MASK * count + k]
+                for axis in range(1, left[_AXES]):
+                    left[axis] += draw_w * (mask & 1)
+                    mask >>= 1
 
 
 # -- loads ---------------------------------------------------------------------------------------
@@ -153,12 +154,13 @@ def admit(table: ptr32, books: ptr32, is_over: int, now_ms: int):
                     if grant_w > room_w:
                         grant_w = 0
             table[_GRANT_W * count + k] = grant_w
-            books[0] -= grant_w
-            grant_w = -grant_w // wires
-            mask = table[_MASK * count + k]
-            for axis in range(1, axes):
-                books[axis] += grant_w * (mask & 1)
-                mask >>= 1
+            if grant_w:
+                books[0] -= grant_w
+                grant_w = -grant_w // wires
+                mask = table[_MASK * count + k]
+                for axis in range(1, axes):
+                    books[axis] += grant_w * (mask & 1)
+                    mask >>= 1
 
 
 def share(table: ptr32, books: ptr32):
@@ -290,7 +292,7 @@ def storage_room(table: ptr32, books: ptr32, at: int, battery: int, sign: int) -
             draw_w = credit_w
         if credit_w > draw_w and sign > 0 and kind != _BATTERY:
             draw_w = credit_w
-        if k != battery:
+        if draw_w and k != battery:
             books[0] -= draw_w
             draw_w = -draw_w // table[_WIRES * count + k]
             mask = table[_MASK * count + k]
