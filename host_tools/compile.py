@@ -21,7 +21,13 @@ from host_tools import fold
 
 FIRMWARE_DIR = Path(__file__).resolve().parents[1] / "firmware"
 ARCHITECTURES = ("armv6m", "xtensawin")  # RP2040 (and RP2350), ESP32
-VIPER = ("firmline/core/ledger.py", "firmline/core/shares.py")
+VIPER = (
+    "firmline/core/ledger.py",
+    "firmline/core/shares.py",
+    "firmline/devices/due.py",
+    "firmline/devices/fields.py",
+    "firmline/modbus/words.py",
+)
 OPTIMISE = "-O3"  # no line numbers: 5 kB of RAM; a traceback names module and function
 VIPER_ON = ("armv6m",)  # where it was compared with the bytecode
 

@@ -41,6 +41,7 @@ from firmline.services.telemetry import Telemetry
 
 _MOST_W = const(0x10000000)
 _STEADY_W = const(200)
+_SILENCE_MS = const(2)
 _RELAY_MS = const(200)  # coil, contact and the load behind it
 _LONGEST_FLIGHT_MS = const(30000)  # a vehicle that has not started by then does not want to
 _WELL_S = const(60)  # of running; then the crash loop counter begins anew
@@ -69,6 +70,9 @@ class Controller:
         self._tick_ms = config["timing"]["tick_ms"]
         self._cycle_ms = 0
         self._has_run = False
+        self._polled_ms = 0
+        self._nothing_ms = 0  # nothing is due for so long from _polled_ms on, unless bytes come
+        self._ports = []
         self.worst_cycle_us = 0
         self.supervisor = Supervisor(self._tick_ms)
         self.events = eventlog.EventLog()
@@ -105,7 +109,17 @@ class Controller:
         self._is_steady = bytearray(len(links))
         self._moved_ms = [0] * len(links)  # when a relay was last switched
         self._meter_samples = 0
-        self.buses = assembly.build_buses(config, pairs, self._hardware.open_port)
+        clock = self._hardware.ticks_us
+        self.buses = assembly.build_buses(config, pairs, self._open_port, clock)
+        for bus in self.buses:
+            if bus.meter_index >= 0:
+                self._meter_bus = bus
+
+    def _open_port(self, name, baud, is_even):
+        port = self._hardware.open_port(name, baud, is_even)
+        port.wanted = 1  # bytes that are worth a poll; who owns the port may ask for more
+        self._ports.append(port)
+        return port
 
     def _open_outputs(self, config, assembly):
         """Relays in the order of the resources (None for the rest), and the trip outputs."""
@@ -142,7 +156,7 @@ class Controller:
             hardware.model,
             hardware.serial,
         )
-        self._server = assembly.build_server(config, self.registers, self._hardware.open_port)
+        self._server = assembly.build_server(config, self.registers, self._open_port)
 
     def _open_journal(self):
         """None where nothing can be kept. Only a board has a service jumper."""
@@ -158,16 +172,31 @@ class Controller:
 
     def poll(self, now_ms):
         """Do what is due at `now_ms`; returns how long (ms) nothing more will be due unless a
-        port receives bytes."""
-        self._serve(now_ms)
-        for bus in self.buses:
-            bus.poll(now_ms)
+        port receives bytes. Called too early it only says so: nobody checks in, and the watchdog
+        is not fed. That is for a tick at most."""
+        left_ms = remaining_ms(now_ms, self._polled_ms, self._nothing_ms)
+        if left_ms and not self._has_bytes():
+            return left_ms
+        self._polled_ms = now_ms
+        self._poll_all(now_ms)
+        self._nothing_ms = self._wait_ms(now_ms)
+        return self._nothing_ms
+
+    def _has_bytes(self):
+        for port in self._ports:
+            if port.any() >= port.wanted:
+                return True
+        return False
+
+    def _poll_all(self, now_ms):
+        self._poll_buses(now_ms)
         self.supervisor.check_in(checks.BUS)
-        is_new = self._has_new_sample(now_ms)
-        if is_new or not self._has_run or self._is_tick_due(now_ms):
+        self._serve(now_ms)
+        is_tick = not self._has_run or self._is_tick_due(now_ms)
+        is_new = self._has_new_sample(is_tick, now_ms)
+        if is_new or is_tick:
             self._run_cycle(is_new, now_ms)
-            for bus in self.buses:
-                bus.poll(now_ms)  # tightening commands leave in the same poll
+            self._poll_buses(now_ms)  # tightening commands leave in the same poll
             if self.journal:
                 self.journal.poll(is_new, now_ms)
         if self.supervisor.may_feed():
@@ -175,7 +204,10 @@ class Controller:
             if self._is_on_trial and self.events.now_s >= _WELL_S:
                 self._is_on_trial = False
                 self._hardware.set_marker(_WELL)
-        return self._wait_ms(now_ms)
+
+    def _poll_buses(self, now_ms):
+        for bus in self.buses:
+            bus.poll(now_ms)
 
     def _serve(self, now_ms):
         self.events.poll(now_ms)
@@ -184,13 +216,29 @@ class Controller:
             self._server.poll(now_ms)
         self.supervisor.check_in(checks.HEAD_END)
 
-    def _has_new_sample(self, now_ms):
+    def _has_new_sample(self, is_tick, now_ms):
         """A sample asked for longer ago than the hold time has waited through a stall of the
         program: it is dropped, the next one is on its way."""
         if self.meter.samples == self._meter_samples:
             return False
+        if not is_tick and self._asks_first(now_ms):
+            return False
         self._meter_samples = self.meter.samples
         return elapsed_ms(now_ms, self.meter.sampled_ms) <= self.cycle.trust.hold_ms
+
+    def _asks_first(self, now_ms):
+        """Where the meter is asked as fast as it answers, and the sample is inside the limits,
+        its next request goes out before the cycle: the answer is under way while that runs. The
+        cycle waits for the silence before a request, 2 ms at most."""
+        limits = self.cycle.limits
+        if self.cycle.mode != modes.NORMAL or self.meter.total_w > limits.high_w[0]:
+            return False
+        if self.meter.total_w < limits.low_w[0]:
+            return False
+        if elapsed_ms(now_ms, self.meter.last_ok_ms) > _SILENCE_MS:
+            return False
+        self._meter_bus.poll(now_ms)
+        return self._meter_bus.is_meter_next(now_ms)
 
     def _is_tick_due(self, now_ms):
         return elapsed_ms(now_ms, self._cycle_ms) >= self._tick_ms

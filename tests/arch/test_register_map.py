@@ -10,6 +10,7 @@ from firmline.services import register_map
 from hil.targets.firmware import FIRMWARE_DIR
 
 SERVICES = FIRMWARE_DIR / "firmline" / "services"
+KERNELS = FIRMWARE_DIR / "firmline" / "modbus" / "words.py"
 
 
 def copies(source):
@@ -27,6 +28,12 @@ def test_each_copy_is_what_the_map_says(module):
 
     assert len(found) > 20
     assert found == {name: getattr(register_map, name[1:]) for name in found}
+
+
+def test_the_kernel_knows_the_same_kinds():
+    found = copies(KERNELS.read_text())
+
+    assert found == {name: getattr(register_map, name[1:]) for name in ("_U16", "_HIGH", "_LOW")}
 
 
 def test_a_copy_that_differs_is_found():

@@ -134,8 +134,12 @@ class FakeHardware:
         self.outputs[pin] = FakeOutput()
         return self.outputs[pin]
 
+    def pass_us(self, us):
+        """Below a second; never beyond a small int."""
+        self._us = self._us + us if self._us < MASK - us else self._us - MASK + us - 1
+
     def ticks_us(self):
-        self._us = self._us + 137 if self._us < MASK - 137 else 0  # never beyond a small int
+        self.pass_us(37)
         return self._us
 
     def feed_watchdog(self):
@@ -327,6 +331,7 @@ class Bench:
         if self.line.any() or self.head_end_line.any():
             wait_ms = 2
         self.ms += wait_ms
+        self.hardware.pass_us(1000 * wait_ms)
         self.now_ms = (START_MS + self.ms) & MASK
 
     def write(self, address, words):

@@ -135,6 +135,14 @@ class FakeRegisters:
         return 0
 
 
+def reply_bytes(registers):
+    """A read's reply as the master keeps it: the registers begin at byte 3."""
+    data = bytearray(3)
+    for register in registers:
+        data += bytes((register >> 8, register & 0xFF))
+    return data
+
+
 class ScriptedMaster:
     """Stands for RtuMaster towards a DeviceLink: remembers the request, serves given registers."""
 
@@ -161,6 +169,7 @@ class ScriptedMaster:
 
     def reply(self, registers):
         self._reply = registers
+        self.data = reply_bytes(registers or ())
         return self
 
     def register(self, k):

@@ -44,12 +44,27 @@ class FakeLink:
     def __init__(self, name, log, priority=NO_JOB):
         self.name = name
         self.log = log
+        self.is_telling = False
         self.priority = priority
+        self.is_telling = True
         self.once = False
         self.samples = 0
         self.wait = 1000
         self.asked = 0
-        self.wake = None
+        self.wake = bytearray(2)
+        self.place = 0
+
+    @property
+    def priority(self):
+        return self._priority
+
+    @priority.setter
+    def priority(self, priority):
+        """A link tells the bus when its job changes before the time it named."""
+        self._priority = priority
+        if self.is_telling:
+            self.wake[self.place] = 1
+            self.wake[-1] = 1
 
     def job(self, now_ms):
         self.asked += 1
@@ -178,6 +193,7 @@ def resting():
     fakes = Fakes((NO_JOB, NO_JOB))
     fakes.links[1].wait = 40
     fakes.bus.poll(1000)
+    fakes.links[1].is_telling = False
     fakes.links[1].priority = READ
     return fakes
 
@@ -200,7 +216,8 @@ def test_wait_of_a_bus_is_at_least_a_millisecond():
 
 def test_a_command_wakes_a_resting_bus():
     fakes = resting()
-    fakes.links[0].wake[0] = 1
+    fakes.links[1].is_telling = True
+    fakes.links[1].priority = READ
     assert fakes.bus.wait_ms(1001) == 1
     fakes.bus.poll(1001)
     assert fakes.log == ["a"]
@@ -208,8 +225,8 @@ def test_a_command_wakes_a_resting_bus():
 
 def test_a_bus_goes_back_to_rest_after_a_false_alarm():
     fakes = resting()
+    fakes.links[1].is_telling = True
     fakes.links[1].priority = NO_JOB
-    fakes.links[0].wake[0] = 1
     fakes.bus.poll(1001)
     assert fakes.bus.wait_ms(1001) == 40
 
@@ -220,6 +237,37 @@ def test_a_resting_bus_does_not_ask_the_links():
     for now_ms in range(1001, 1040):
         fakes.bus.poll(now_ms)
     assert fakes.links[1].asked == asked
+
+
+def second_turn(now_ms):
+    """Who comes after "a" when the passing of time has made the job of "c" more urgent."""
+    fakes = Fakes((NO_JOB, READ, READ, READ))
+    fakes.bus.poll(0)
+    fakes.links[3].is_telling = False
+    fakes.links[3].priority = REFRESH
+    fakes.bus.poll(now_ms)
+    return "".join(fakes.log)
+
+
+def test_a_job_that_waits_is_asked_again_after_50_ms_and_may_have_become_urgent():
+    assert second_turn(49) == "ab"
+    assert second_turn(50) == "ac"
+
+
+def test_meter_is_next_when_only_the_silence_keeps_it():
+    fakes = Fakes((READ, READ, NO_JOB))
+    fakes.master.is_idle = lambda: False  # it rests after a frame
+    fakes.master.wait_ms = lambda now_ms: 2
+    fakes.bus._slots_without_meter = 1
+    assert fakes.bus.is_meter_next(0)
+    fakes.master.wait_ms = lambda now_ms: 3
+    assert not fakes.bus.is_meter_next(0)
+    fakes.master.wait_ms = lambda now_ms: 1
+    fakes.links[2].priority = WRITE_TIGHTER
+    assert not fakes.bus.is_meter_next(0)
+    fakes.links[2].priority = NO_JOB
+    fakes.links[0].priority = NO_JOB
+    assert not fakes.bus.is_meter_next(0)
 
 
 def test_new_command_of_a_real_link_leaves_in_the_next_poll():

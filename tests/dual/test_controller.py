@@ -269,3 +269,105 @@ def test_the_trip_output_is_guarded_for_a_second_or_two_ticks():
 def test_why_it_started_is_the_first_event():
     bench = Bench()
     assert [event[2:] for event in bench.controller.events][0] == (1, 0)
+
+
+def quiet():
+    """A bench at a moment at which nothing is due for some milliseconds."""
+    bench = running()
+    while True:
+        wait_ms = bench.controller.poll(bench.now_ms)
+        if wait_ms > 5 and not bench.line.any():
+            return bench, wait_ms
+        bench.answer()
+        bench.after(wait_ms)
+
+
+def test_a_poll_before_its_time_does_nothing_and_says_how_long_still():
+    bench, wait_ms = quiet()
+    controller = bench.controller
+    bench.after(1)
+    cycles, feeds = controller.supervisor.cycles, bench.hardware.feeds
+    controller.supervisor.may_feed()
+    controller._serve = None  # would raise
+    for left_ms in range(wait_ms - 1, 0, -1):
+        assert controller.poll(bench.now_ms) == left_ms
+        bench.after(1)
+    assert (controller.supervisor.cycles, bench.hardware.feeds) == (cycles, feeds)
+
+
+def test_nothing_but_idle_polls_never_feeds_the_watchdog():
+    bench, wait_ms = quiet()
+    feeds = bench.hardware.feeds
+    for _ in range(1000):
+        bench.controller.poll(bench.now_ms)
+    assert bench.hardware.feeds == feeds
+
+
+def test_idle_polls_end_after_a_tick_at_most():
+    bench = running()
+    for _ in range(2000):
+        wait_ms = bench.controller.poll(bench.now_ms)
+        assert 1 <= wait_ms <= 100
+        bench.answer()
+        bench.after(wait_ms)
+
+
+def test_a_byte_of_the_head_end_ends_an_idle_time():
+    bench, wait_ms = quiet()
+    beats = bench.controller.head_end.heartbeats
+    bench.after(1)
+    assert bench.controller.poll(bench.now_ms) == wait_ms - 1
+    bench.heartbeat()
+    bench.controller.poll(bench.now_ms)
+    assert bench.controller.head_end.heartbeats == beats + 1
+
+
+def test_a_reply_is_left_in_the_port_until_it_is_worth_a_poll():
+    bench = running()
+    while not bench.line.sent_n:
+        bench.after(bench.controller.poll(bench.now_ms))
+    reply = bench.devices.reply_to(bench.line.take())
+    assert bench.line.wanted == 5
+    bench.controller.poll(bench.now_ms)
+    bench.line.arrive(reply[:4])
+    bench.controller.poll(bench.now_ms)
+    assert bench.line.any() == 4
+    bench.line.arrive(reply)
+    bench.controller.poll(bench.now_ms)
+    assert bench.line.any() == 0
+
+
+def asking_fast(load_w):
+    """How often a request was out when the cycle had used a sample, where the meter is asked as
+    fast as it answers, and nothing else is on the line."""
+    bench = running(20000)
+    meter = bench.controller.meter
+    meter._timers[7] = 1  # the period of its first block
+    for link in bench.controller.links:
+        if link is not None:
+            link.job = lambda now_ms: 0
+            link.wait_ms = lambda now_ms: 1000
+    for k in range(3):
+        bench.devices.load_w[k] = load_w
+    go(bench, 100)
+    first = 0
+    cycles = bench.controller.supervisor.cycles
+    seen = meter.samples
+    for _ in range(200):
+        wait_ms = bench.controller.poll(bench.now_ms)
+        if bench.controller.supervisor.cycles != cycles:
+            cycles = bench.controller.supervisor.cycles
+            if meter.samples != seen:
+                seen = meter.samples
+                first += bench.line.sent_n > 0
+        bench.answer()
+        bench.after(wait_ms)
+    return first
+
+
+def test_a_fast_meter_is_asked_before_the_cycle_while_nothing_presses():
+    assert asking_fast(1000) >= 15
+
+
+def test_the_cycle_goes_first_when_the_sample_is_beyond_a_limit():
+    assert asking_fast(12000) <= 2  # the reads of the voltages

@@ -2,19 +2,14 @@
 """devices.fields: integer decoding of floats, scaled integers and not-implemented codes."""
 
 import struct
+from array import array
+
+from modbus_fakes import reply_bytes
 
 from firmline.devices import fields
 
 INVALID = -0x3FFFFFFF
 LIMIT = (1 << 29) - 1
-
-
-class Reply:
-    def __init__(self, *registers):
-        self._registers = registers
-
-    def register(self, k):
-        return self._registers[k]
 
 
 def scaled(high, low, numerator=1):
@@ -106,8 +101,16 @@ def test_decimal_scaling_at_its_ends():
     assert fields.decimal_scaled(LIMIT, -10, 1) == 0
 
 
+def of_reply(registers, *field, power=0):
+    """One field of a reply, with the scale factor `power` where the field asks for it."""
+    work = array("i", [0] * 12 + [power, 0, 0])
+    is_good = fields.decode_all(reply_bytes(registers), array("i", field), 1, work)
+    assert is_good == (work[0] != INVALID)
+    return work[0]
+
+
 def decode(kind, registers, numerator=1, denominator=1, power=0):
-    return fields.decode(Reply(*registers), (0, kind, numerator, denominator, 0, -1), power)
+    return of_reply(registers, 0, kind, numerator, denominator, 0, -2, power=power)
 
 
 def test_float_field():
@@ -116,9 +119,9 @@ def test_float_field():
 
 
 def test_field_is_taken_from_its_own_place():
-    reply = Reply(0, 0, 0x0001, 0x0002, 0x4088, 0xFA31)
-    assert fields.decode(reply, (2, fields.U32, 1, 1, 0, -1), 0) == 65538
-    assert fields.decode(reply, (4, fields.F32, 1000, 1, 0, -1), 0) == 4281
+    reply = (0, 0, 0x0001, 0x0002, 0x4088, 0xFA31)
+    assert of_reply(reply, 2, fields.U32, 1, 1, 0, -1) == 65538
+    assert of_reply(reply, 4, fields.F32, 1000, 1, 0, -1) == 4281
 
 
 def test_plain_integers():
@@ -156,7 +159,23 @@ def test_scale_factors_beyond_ten_are_invalid():
     assert decode(fields.SUNS_SF, (0xFFF6,)) == -10
     assert decode(fields.SUNS_SF, (0x000B,)) == INVALID
     assert decode(fields.SUNS_SF, (0xFFF5,)) == INVALID
-    assert fields.scale_factor(Reply(0, 0xFFFE), 1) == -2
+    assert of_reply((500, 0xFFFE), 0, fields.U16, 1, 1, 0, 1) == 5
+    assert of_reply((500, 0x000B), 0, fields.U16, 1, 1, 0, 1) == INVALID
+
+
+def test_each_scale_factor_of_the_identification_has_its_place():
+    work = array("i", [0] * 12 + [1, 2, -1])
+    block = array("i", (0, 0, 1, 1, 0, -2) + (0, 0, 1, 1, 0, -3) + (0, 0, 1, 1, 0, -4))
+    assert fields.decode_all(reply_bytes((50,)), block, 3, work)
+    assert list(work[:3]) == [500, 5000, 5]
+
+
+def test_one_invalid_field_spoils_the_reply():
+    block = array("i", (0, 5, 1, 1, 0, -1) + (1, 5, 1, 1, 0, -1))
+    work = array("i", [0] * 15)
+    assert fields.decode_all(reply_bytes((1, 2)), block, 2, work)
+    assert not fields.decode_all(reply_bytes((0xFFFF, 2)), block, 2, work)
+    assert not fields.decode_all(reply_bytes((1, 0xFFFF)), block, 2, work)
 
 
 def test_scaled_sunspec_values():

@@ -6,7 +6,7 @@ At 9600 baud a character takes 1.04 ms: 8 bytes 9 ms, 9 bytes 10 ms, the gap 4 m
 
 from modbus_fakes import Clock, FakePort, assert_allocates_nothing
 
-from firmline.modbus.rtu import RtuMaster, gap_ms
+from firmline.modbus.rtu import RtuMaster, gap_ms, gap_us
 
 IDLE, BUSY, DONE, FAILED = 0, 1, 2, 3
 TIMEOUT, CRC, EXCEPTION, MALFORMED = 1, 2, 3, 4
@@ -395,6 +395,94 @@ def test_bytes_on_the_wire_are_counted():
     bench.ask()
     bench.reply(VOLTS)
     assert (bench.master.bytes_sent, bench.master.bytes_received) == (8, 9)
+
+
+class Microseconds:
+    """A clock of its own beside the milliseconds, 300 us before its wrap."""
+
+    def __init__(self):
+        self.now_us = (1 << 30) - 300
+
+    def ticks_us(self):
+        return self.now_us
+
+    def after(self, us):
+        self.now_us = (self.now_us + us) % (1 << 30)
+
+
+def bench_with_clock(baud):
+    bench = Bench(baud)
+    bench.us = Microseconds()
+    bench.master = RtuMaster(bench.port, baud, 60, bench.us.ticks_us)
+    return bench
+
+
+def test_gap_in_microseconds_is_the_standards():
+    assert [gap_us(baud) for baud in (9600, 19200, 38400, 115200)] == [3646, 1823, 1750, 1750]
+
+
+def test_a_gap_is_kept_to_the_microsecond_where_a_clock_has_it():
+    for baud, silence_us in ((9600, 3646), (19200, 1823), (115200, 1750)):
+        bench = bench_with_clock(baud)
+        bench.ask()
+        assert bench.reply(VOLTS) == DONE
+        bench.master.release()
+        bench.us.after(silence_us - 1)
+        assert bench.poll(20) == BUSY, "whatever the milliseconds say"
+        assert bench.master.wait_ms(bench.clock.now_ms) == 1
+        bench.us.after(1)
+        assert bench.poll(0) == IDLE
+
+
+def test_silence_counts_from_the_last_byte_heard():
+    bench = bench_with_clock(115200)
+    bench.ask()
+    assert bench.reply(VOLTS) == DONE
+    bench.us.after(700)  # decoded meanwhile
+    bench.master.release()
+    bench.us.after(1000)
+    assert bench.reply(b"\x55", 1) == BUSY
+    bench.us.after(1749)
+    assert bench.poll(1) == BUSY
+    bench.us.after(1)
+    assert bench.poll(1) == IDLE
+
+
+def test_after_a_timeout_a_late_reply_is_waited_out_by_that_clock_too():
+    bench = bench_with_clock(9600)
+    bench.ask(timeout_ms=100)
+    bench.us.after(110000)
+    assert bench.poll(110) == FAILED
+    bench.master.release()
+    bench.us.after(33999)
+    assert bench.poll(33) == BUSY
+    assert bench.master.wait_ms(bench.clock.now_ms) == 1
+    bench.us.after(1)
+    assert bench.poll(1) == IDLE
+
+
+def test_a_clock_that_stands_still_leaves_it_to_the_milliseconds():
+    bench = bench_with_clock(115200)
+    bench.ask()
+    assert bench.reply(VOLTS) == DONE
+    bench.master.release()
+    assert bench.poll(1) == BUSY
+    assert bench.poll(1) == IDLE
+
+
+def test_port_knows_how_many_bytes_are_worth_a_poll():
+    bench = Bench()
+    assert bench.port.wanted == 1
+    bench.ask()
+    assert bench.port.wanted == 5, "no reply is shorter"
+    bench.reply(VOLTS[:5], 1)
+    assert bench.port.wanted == 4
+    bench.reply(VOLTS[5:], 1)
+    assert bench.port.wanted == 1
+    bench = Bench()
+    bench.ask()
+    assert bench.poll(500) == FAILED
+    assert bench.port.wanted == 1
 
 
 class QuietPort:

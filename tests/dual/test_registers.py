@@ -29,9 +29,14 @@ class Frame:
 
     def __init__(self):
         self.words = array("H", [0] * 125)
+        self.tx = bytearray(3 + 250)
 
     def put(self, k, value):
-        self.words[k] = value
+        self.tx[3 + 2 * k] = value >> 8
+        self.tx[4 + 2 * k] = value & 0xFF
+
+    def replied(self, count):
+        return [self.tx[3 + 2 * k] << 8 | self.tx[4 + 2 * k] for k in range(count)]
 
     def get(self, k):
         return self.words[k]
@@ -48,7 +53,7 @@ class Bench:
 
     def read(self, address, count=1):
         assert self.map.read(address, count, self.frame) == 0, address
-        return list(self.frame.words[:count])
+        return self.frame.replied(count)
 
     def read_int32(self, address):
         high, low = self.read(address, 2)
@@ -430,10 +435,10 @@ def test_reading_and_writing_never_allocate():
             codes |= bench.map.read(address, min(125, 40303 - address), frame)
         codes |= bench.map.write(HEARTBEAT, 1, frame)
         for k in range(5):
-            frame.put(k, (0x1FFF, 0xFFFF, 0xFFFF, 0xFFFF, 3600)[k])
+            frame.words[k] = (0x1FFF, 0xFFFF, 0xFFFF, 0xFFFF, 3600)[k]
         codes |= bench.map.write(DYNAMIC, 5, frame)
         codes |= bench.map.write(EMERGENCY, 5, frame)
-        frame.put(0, 0x8000)  # refused: no limit
+        frame.words[0] = 0x8000  # refused: no limit
         bench.map.write(DYNAMIC, 5, frame)
         bench.map.write(DYNAMIC, 4, frame)
         bench.map.read(40303, 1, frame)

@@ -11,10 +11,12 @@ target      where the value goes in the link (below)
 scale       NO_SCALE, the offset of the SunSpec scale factor read in the same block, or
             SCALE_SET / SCALE_W / SCALE_AUX: a scale factor kept from the identification
 
-Integers only, nothing allocated, nothing raised. Called by devices.link.
+A block's fields lie in one array("i"), six numbers each. Integers only, nothing allocated, nothing
+raised; on a board the functions are machine code, so they keep to the rules of modbus.words.
+Called by devices.measured.
 """
 
-from firmline.core.units import const
+from firmline.core.units import const, ptr8, ptr32
 
 INVALID = const(-0x3FFFFFFF)
 
@@ -54,14 +56,17 @@ NO_SCALE = const(-1)
 SCALE_SET = const(-2)  # of the set point
 SCALE_W = const(-3)  # of the measured power
 SCALE_AUX = const(-4)
-SCALES = const(3)
 
 _LIMIT = const(0x1FFFFFFF)
 _TENTH_OF_LIMIT = const(53687091)
-_POWERS = (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000)
+_DATA_AT = const(3)  # in a reply: unit, function and byte count come before
+_FIELD = const(6)  # numbers that make a field
+MOST_FIELDS = const(12)  # of a block
+_SCALES_AT = const(12)  # in the working array: behind the decoded values
+WORK = const(15)  # its length
 
 
-def float_scaled(high, low, numerator):
+def float_scaled(high: int, low: int, numerator: int) -> int:
     """round(float32 * numerator) as an int, |result| < 2**29; INVALID for NaN, Inf or beyond.
 
     0 < numerator <= 1000. The fraction is cut to 19 bits first: numerator / 2**19 stays below
@@ -75,29 +80,36 @@ def float_scaled(high, low, numerator):
     if shift <= 0:
         if shift < -5:
             return INVALID
-        whole = mantissa << -shift
+        whole = mantissa << (0 - shift)
         fraction = 0
     elif shift > 43:  # below 2**-19, zero and denormals included
         return 0
     else:
-        whole = mantissa >> shift if shift < 24 else 0
-        fraction = mantissa - (whole << shift) if shift < 24 else mantissa
-        fraction = fraction >> (shift - 19) if shift > 19 else fraction << (19 - shift)
+        whole = 0
+        if shift < 24:
+            whole = mantissa >> shift
+        fraction = mantissa
+        if shift < 24:
+            fraction = mantissa - (whole << shift)
+        if shift > 19:
+            fraction = fraction >> (shift - 19)
+        else:
+            fraction = fraction << (19 - shift)
     if whole > _LIMIT // numerator:
         return INVALID
     whole = whole * numerator + ((fraction * numerator + 0x40000) >> 19)
     if whole > _LIMIT:
         return INVALID
-    return -whole if high & 0x8000 else whole
+    return 0 - whole if high & 0x8000 else whole
 
 
-def decimal_scaled(raw, power, denominator):
+def decimal_scaled(raw: int, power: int, denominator: int) -> int:
     """round(raw * 10**power / denominator) or INVALID.
 
     |raw| < 2**29, -10 <= power <= 10, 1 <= denominator <= 1000.
     """
-    size = -raw if raw < 0 else raw
-    while power > 0 and size:
+    size = 0 - raw if raw < 0 else raw
+    while power > 0 and size != 0:
         if size > _TENTH_OF_LIMIT:
             return INVALID
         size *= 10
@@ -105,32 +117,29 @@ def decimal_scaled(raw, power, denominator):
     if power < 0:
         if power < -8:
             return 0
-        divisor = _POWERS[-power]
-        if denominator > 1:  # two steps: the product could leave 30 bits
-            size = (size + (divisor >> 1)) // divisor
-            divisor = denominator
-    else:
-        divisor = denominator
-    if divisor > 1:
-        size = (size + (divisor >> 1)) // divisor
-    return -size if raw < 0 else size
+        divisor = 1
+        while power < 0:
+            divisor *= 10
+            power += 1
+        size = (size + (divisor >> 1)) // divisor  # two steps: the product could leave 30 bits
+    if denominator > 1:
+        size = (size + (denominator >> 1)) // denominator
+    return 0 - size if raw < 0 else size
 
 
-def scale_factor(reply, at):
-    """The SunSpec scale factor in register `at` of a reply: -10..10, or INVALID."""
-    return _raw(reply, at, SUNS_SF)
-
-
-def _raw(reply, at, kind):
-    """The integer kinds before scaling, or INVALID."""
-    value = reply.register(at)
+def raw_value(data: ptr8, at: int, kind: int) -> int:
+    """The integer kinds before scaling, or INVALID. `at`: byte of the reply."""
+    value = (data[at] << 8) | data[at + 1]
     if kind == SUNS_U16:
         return INVALID if value == 0xFFFF else value
     if kind == SUNS_I16 or kind == SUNS_SF:
         if value == 0x8000:
             return INVALID
-        value = value - 0x10000 if value & 0x8000 else value
-        return INVALID if kind == SUNS_SF and (value < -10 or value > 10) else value
+        if value & 0x8000:
+            value -= 0x10000
+        if kind == SUNS_SF and (value < -10 or value > 10):
+            return INVALID
+        return value
     if kind == I16:
         return value - 0x10000 if value & 0x8000 else value
     if kind == U32 or kind == U32_WITHIN or kind == I32:
@@ -140,34 +149,62 @@ def _raw(reply, at, kind):
             value -= 0x10000
         elif value >= 0x2000:
             return INVALID
-        return value * 65536 + reply.register(at + 1)
+        return value * 65536 + ((data[at + 2] << 8) | data[at + 3])
     return value
 
 
-def _float(reply, field):
-    high = reply.register(field[0])
-    return float_scaled(high, reply.register(field[0] + 1), field[2])
+def power_of(data: ptr8, scale: int, work: ptr32) -> int:
+    """The decimal scale factor that applies to a field, or INVALID."""
+    if scale >= 0:
+        return int(raw_value(data, _DATA_AT + 2 * scale, SUNS_SF))
+    if scale == NO_SCALE:
+        return 0
+    return work[_SCALES_AT + SCALE_SET - scale]
 
 
-def decode(reply, field, power):
-    """Value of `field` of a reply; field[0] counts from the reply's first register.
+def float_value(data: ptr8, at: int, numerator: int) -> int:
+    high = (data[at] << 8) | data[at + 1]
+    at = (data[at + 2] << 8) | data[at + 3]
+    return int(float_scaled(high, at, numerator))
 
-    `reply` offers register(k). `power` is the decimal scale factor that applies, 0 if none.
-    """
-    kind = field[1]
+
+def decode(data: ptr8, fields: ptr32, at: int, work: ptr32) -> int:
+    """Value of the field whose six numbers begin at fields[at], or INVALID."""
+    kind = fields[at + 1]
+    raw = _DATA_AT + 2 * fields[at]
     if kind == F32:
-        return _float(reply, field)
-    raw = _raw(reply, field[0], kind)
+        at = fields[at + 2]
+        return int(float_value(data, raw, at))
+    raw = int(raw_value(data, raw, kind))
     if raw == INVALID:
         return INVALID
     if kind == U16_BITS:
-        return (raw >> field[2]) & field[3]
+        return (raw >> fields[at + 2]) & fields[at + 3]
     if kind == U16_WITHIN or kind == U32_WITHIN:
-        return raw if field[2] <= raw <= field[3] else INVALID
-    if field[2] != 1:
-        if raw > _LIMIT // 1000 or raw < -(_LIMIT // 1000):
+        return raw if fields[at + 2] <= raw and raw <= fields[at + 3] else INVALID
+    if fields[at + 2] != 1:
+        if raw > _LIMIT // 1000 or raw < 0 - _LIMIT // 1000:
             return INVALID
-        raw *= field[2]
-    if power or field[3] != 1:
-        return decimal_scaled(raw, power, field[3])
-    return raw if -_LIMIT <= raw <= _LIMIT else INVALID
+        raw *= fields[at + 2]
+    kind = fields[at + 5]
+    kind = int(power_of(data, kind, work))
+    if kind == INVALID:
+        return INVALID
+    if kind != 0 or fields[at + 3] != 1:
+        at = fields[at + 3]
+        return int(decimal_scaled(raw, kind, at))
+    return raw if raw <= _LIMIT and raw >= 0 - _LIMIT else INVALID
+
+
+def decode_all(data: ptr8, fields: ptr32, count: int, work: ptr32) -> int:
+    """Decode `count` fields of a reply into work[0:count]; 0 when one of them is invalid.
+
+    `data`: the reply's bytes. `work`: WORK ints; the last three are the scale factors that were
+    read before (SCALE_SET, SCALE_W, SCALE_AUX).
+    """
+    while count > 0:
+        count -= 1
+        work[count] = int(decode(data, fields, _FIELD * count, work))
+        if work[count] == INVALID:
+            return 0
+    return 1

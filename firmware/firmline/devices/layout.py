@@ -5,6 +5,8 @@ Offsets of fields become offsets inside their reply, fields of phases that are n
 out, and an EVSE's own phases are placed on the conductors of the site. Called by devices.link.
 """
 
+from array import array
+
 _PHASE_TARGETS = 9
 _ABSENT = -1
 
@@ -36,8 +38,13 @@ def _placed_field(field, first, places):
 
 
 def _placed_fields(fields, first, places):
-    placed = [_placed_field(field, first, places) for field in fields]
-    return tuple(field for field in placed if field is not None)
+    """array("i"), six numbers a field: what devices.fields decodes."""
+    placed = array("i")
+    for field in fields:
+        field = _placed_field(field, first, places)
+        if field is not None:
+            placed.extend(array("i", field))
+    return placed
 
 
 def placed_blocks(blocks, places, poll_ms):

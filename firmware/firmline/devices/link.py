@@ -12,12 +12,14 @@ Device sign: > 0 W consumes, < 0 W supplies. Commands: EVSE >= 0; PV <= 0 (minus
 battery signed.
 """
 
-from firmline.core.units import NEVER_MS, clamp, const, elapsed_ms, remaining_ms
-from firmline.devices.chain import FOUND, MISSING, ModelChain
-from firmline.devices.layout import conductors, placed_blocks, placed_identify
-from firmline.devices.measured import Measured
-from firmline.devices.setpoint import can_encode, encode, word_value
-from firmline.modbus.rtu import DONE, EXCEPTION, READ_HOLDING, WRITE_SINGLE
+from array import array
+
+from firmline.core.units import const, remaining_ms
+from firmline.devices.chain import FOUND, MISSING
+from firmline.devices.due import first_due, soonest_ms
+from firmline.devices.product import FIRST_PAUSE_MS, Product
+from firmline.devices.setpoint import can_encode, encode
+from firmline.modbus.rtu import DONE, EXCEPTION, READ_HOLDING
 
 NO_JOB = const(0)
 READ = const(1)
@@ -43,28 +45,22 @@ _ASK_BLOCK = const(4)
 
 _LOST_AFTER = const(3)  # failures in a row
 _SETUP_EVERY_MS = const(60000)  # a device that restarted between two polls has forgotten it
-_FIRST_PAUSE_MS = const(500)  # between attempts at a lost device; doubles up to the longest
-_LONGEST_PAUSE_MS = const(4000)
 _COUNT_MASK = const(0x3FFFFFFF)
-_MOST_PHASE_W = const(178956970)  # a third of 2**29
+
+# Timers of a ready device: rows (since, period) with the most urgent first, period -1 for never.
+# Behind these two come the blocks, the slow ones first, or a busy line would never read them.
+_REFRESH = const(0)
+_AGAIN = const(1)  # set it up again
+_BLOCKS = const(2)
 
 
-class DeviceLink(Measured):
-    """`table` from devices.catalog, `unit` 1..247, `options` from the configuration.
-
-    Options (all optional): phases (mask, 7), voltage_dv (2300), rated_w, fallback_w (0),
-    reversion_s (10), poll_ms (100 for a meter, else 1000), timeout_ms (150), base (40000: the
-    SunSpec marker or a model), split_phase (False: an EVSE between two legs reports one current),
-    reversion_is_safe (False).
-    """
+class DeviceLink(Product):
+    """For the arguments see Product."""
 
     def __init__(self, table, unit, options):
-        Measured.__init__(self, table["states"])
-        self.role = table["role"]
-        self.unit = unit
-        self._keep_options(table, options)
-        self._keep_table(table, options)
-        self._polled_ms = [0] * len(self._blocks)
+        Product.__init__(self, table, unit, options)
+        self._rows = _BLOCKS + len(self._blocks)
+        self._timers = array("i", [0, -1] * self._rows)
         self.samples = 0
         self.sampled_ms = 0  # when the request of the last good sample went out
         self.last_ok_ms = 0
@@ -76,40 +72,12 @@ class DeviceLink(Measured):
         self._step = 0
         self._kind = _ASK_BLOCK
         self._index = 0
-        self._begun_ms = 0
         self._is_answering = False
         self._paused_ms = 0
         self._pause_ms = 0
-        self._setup_ms = 0
-        self.wake = bytearray(1)  # the bus puts its own here
+        self.wake = bytearray(2)  # the bus puts its own here: a flag for each link, one for all
+        self.place = 0  # of this link's flag
         self._start_command()
-
-    def _keep_options(self, table, options):
-        phases = options.get("phases", 7)
-        self.phase_count = (phases & 1) + (phases >> 1 & 1) + (phases >> 2 & 1) or 1
-        self.voltage_dv = options.get("voltage_dv", 2300)
-        self.rated = options.get("rated_w", 0)
-        fallback_w = options.get("fallback_w", 0)
-        self._fallback_w = -abs(fallback_w) if self.role == "pv" else fallback_w
-        self.reversion_s = options.get("reversion_s", 10)
-        self._refresh_ms = self.reversion_s * 1000 // 3
-        self._poll_ms = options.get("poll_ms", 100 if self.role == "meter" else 1000)
-        self._timeout_ms = options.get("timeout_ms", 150)
-        self._longest_pause_ms = _FIRST_PAUSE_MS if self.role == "meter" else _LONGEST_PAUSE_MS
-        self._is_split = self.role == "evse" and options.get("split_phase", False)
-        self.timer_is_safe = options.get("reversion_is_safe", False)
-
-    def _keep_table(self, table, options):
-        places = conductors(self.role, options.get("phases", 7), self._is_split)
-        self._models = table["models"]
-        self._chain = ModelChain(self._models, options.get("base", 40000))
-        self._known_bases = list(self._chain.bases)  # as they were when it was last ready
-        self._identify = placed_identify(table["identify"])
-        self._setup = table["setup"]
-        self._command = table["command"]
-        self._set_unit = table["set_unit"]
-        self._sums_phases = table["total_from_phases"]
-        self._blocks = placed_blocks(table["blocks"], places, self._poll_ms)
 
     def _start_command(self):
         self.command_w = 0
@@ -124,10 +92,6 @@ class DeviceLink(Measured):
         self._acked_raw = 0
         self._command_step = 0
         self._sent_w = 0
-        self.raw = 0  # set point of the frame being sent
-        self._function = 0
-        self._address = 0
-        self._count = 0
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -136,7 +100,11 @@ class DeviceLink(Measured):
         if self._has_command and command_w == self.command_w:
             return
         self.command_w = command_w
-        self._has_command = True
+        if not self._has_command:
+            self._has_command = True
+            self._refresh(self._refresh_ms)
+        self.wake[self.place] = 1
+        self.wake[-1] = 1
         if self._is_acked and self._command_step == 0:
             if encode(self._set_unit, command_w, self) == self._acked_raw:
                 self.acked_w = command_w
@@ -144,7 +112,6 @@ class DeviceLink(Measured):
                 return
         self._is_tighter = is_tighter or (self._is_pending and self._is_tighter)
         self._is_pending = True
-        self.wake[0] = 1
 
     def settled(self):
         """The device has acknowledged the present command."""
@@ -182,54 +149,49 @@ class DeviceLink(Measured):
         if self._is_pending:
             self._kind = _WRITE_COMMAND
             return WRITE_TIGHTER if self._is_tighter else WRITE_LOOSER
-        if self._has_command and self._is_refresh_due(now_ms):
+        row = first_due(self._timers, self._rows, now_ms)
+        if row == self._rows:
+            return NO_JOB
+        if row == _REFRESH:
             self._kind = _WRITE_COMMAND
             return REFRESH
-        if self._setup and elapsed_ms(now_ms, self._setup_ms) >= _SETUP_EVERY_MS:
+        if row == _AGAIN:
             self._stage = _SETUP
             self._step = 0
             self._kind = _WRITE_SETUP
             return SETUP
-        k = len(self._blocks)
-        while k:  # the slow ones first, or a busy line would never read them
-            k -= 1
-            if self._block_wait_ms(k, now_ms) == 0:
-                self._kind = _ASK_BLOCK
-                self._index = k
-                return READ
-        return NO_JOB
-
-    def _is_refresh_due(self, now_ms):
-        return self._command_step > 0 or elapsed_ms(now_ms, self.acked_ms) >= self._refresh_ms
+        self._kind = _ASK_BLOCK
+        self._index = self._rows - 1 - row
+        return READ
 
     def wait_ms(self, now_ms):
         """Milliseconds until a job is due, 0 when one is."""
         if self._stage != _READY:
             return self._pause_left_ms(now_ms)
-        if self._is_pending:
-            return 0
-        wait = NEVER_MS
-        if self._has_command:
-            wait = remaining_ms(now_ms, self.acked_ms, self._refresh_ms)
-        if self._setup:
-            wait = min(wait, remaining_ms(now_ms, self._setup_ms, _SETUP_EVERY_MS))
-        k = len(self._blocks)
-        while k:
-            k -= 1
-            wait = min(wait, self._block_wait_ms(k, now_ms))
-        return wait
+        return 0 if self._is_pending else soonest_ms(self._timers, self._rows, now_ms)
 
-    def _block_wait_ms(self, k, now_ms):
-        if self._chain.is_absent(self._blocks[k][0]):
-            return NEVER_MS
-        return remaining_ms(now_ms, self._polled_ms[k], self._blocks[k][4])
+    def _refresh(self, period_ms):
+        """The command is due again this long after it was last acknowledged."""
+        self._timers[2 * _REFRESH] = self.acked_ms
+        self._timers[2 * _REFRESH + 1] = period_ms
+
+    def _start_timers(self, now_ms):
+        """The device is ready: from now on it is set up again, and has the models it has."""
+        timers = self._timers
+        timers[2 * _AGAIN] = now_ms
+        timers[2 * _AGAIN + 1] = _SETUP_EVERY_MS if self._setup else -1
+        for k in range(len(self._blocks)):
+            timers[2 * (self._rows - k) - 1] = self._period_ms(self._blocks[k])
+
+    def _period_ms(self, block):
+        return -1 if self._chain.is_absent(block[0]) else block[4]
 
     def begin(self, master, now_ms):
         """Start the transaction that the last `job` announced."""
         self._begun_ms = now_ms
         kind = self._kind
         if kind == _ASK_BLOCK:
-            self._polled_ms[self._index] = now_ms
+            self._timers[2 * (self._rows - 1 - self._index)] = now_ms
             self._ask(master, self._blocks[self._index])
         elif kind == _WRITE_COMMAND:
             self._begin_command(master)
@@ -253,45 +215,6 @@ class DeviceLink(Measured):
         if self.raw != self._acked_raw:
             self._is_acked = False
         self._write(master, self._command[self._command_step])
-
-    def _ask(self, master, block):
-        self._function = block[1]
-        self._address = self._chain.bases[block[0]] + block[2]
-        self._count = block[3]
-        self._read(master)
-
-    def _read(self, master):
-        # All from attributes: with more locals the frame would not fit on the C stack.
-        master.start_read(
-            self.unit, self._function, self._address, self._count, self._timeout_ms, self._begun_ms
-        )
-
-    def _write(self, master, frame):
-        words = frame[3]
-        self._address = self._written_base(frame[0]) + frame[2]
-        self._count = len(words)
-        if frame[1] == WRITE_SINGLE:
-            value = word_value(words[0], self)
-            self._write_single(master, value & 0xFFFF)
-            return
-        k = self._count
-        while k:
-            k -= 1
-            value = word_value(words[k], self)
-            master.set_register(k, value)
-        self._write_multiple(master)
-
-    def _written_base(self, slot):
-        bases = self._known_bases if self._stage == _LOST else self._chain.bases
-        return bases[slot]
-
-    def _write_single(self, master, value):
-        master.start_write_single(
-            self.unit, self._address, value, self._timeout_ms, self._begun_ms
-        )
-
-    def _write_multiple(self, master):
-        master.start_write(self.unit, self._address, self._count, self._timeout_ms, self._begun_ms)
 
     # -- what came back ------------------------------------------------------------------------
 
@@ -320,13 +243,6 @@ class DeviceLink(Measured):
         else:
             self._finish_header(master, now_ms)
 
-    def _phase_sum_w(self):
-        """Each phase alone may show nearly 2**29 W; their sum must not pass it either."""
-        total_w = 0
-        for k in range(3):
-            total_w += clamp(self.l_w[k], -_MOST_PHASE_W, _MOST_PHASE_W)
-        return total_w
-
     def _count_failure(self, now_ms):
         self.failures = (self.failures + 1) & _COUNT_MASK
         self.failures_in_row += 1
@@ -346,9 +262,10 @@ class DeviceLink(Measured):
             self._is_tighter = True
         if self.role == "meter" and self._stage == _READY:
             return  # nothing to set up again: keep asking at once
-        self._pause_ms = min(self._pause_ms * 2 or _FIRST_PAUSE_MS, self._longest_pause_ms)
+        self._pause_ms = min(self._pause_ms * 2 or FIRST_PAUSE_MS, self._longest_pause_ms)
         self._paused_ms = now_ms
         if self._was_ready and self._has_command:
+            self._written_bases = self._known_bases
             # A device that hears but is not heard would be fed by any other question, and stay
             # where it is; the command moves it although its answer is lost. Hazard H-07.
             self._stage = _LOST
@@ -358,15 +275,20 @@ class DeviceLink(Measured):
     def _restart(self, now_ms):
         """Go to the first stage that the table has."""
         self._step = 0
-        for k in range(len(self._polled_ms)):
-            self._polled_ms[k] = (now_ms - self._blocks[k][4]) & _COUNT_MASK
+        self._written_bases = self._chain.bases
+        for k in range(len(self._blocks)):
+            period_ms = self._blocks[k][4]
+            self._timers[2 * (self._rows - 1 - k)] = (now_ms - period_ms) & _COUNT_MASK
         if self._models:
             self._stage = _WALK
             self._chain.restart()
         elif self._identify:
             self._stage = _IDENTIFY
+        elif self._setup:
+            self._stage = _SETUP
         else:
-            self._stage = _SETUP if self._setup else _READY
+            self._stage = _READY
+            self._start_timers(now_ms)
 
     def _advance(self, steps, now_ms):
         """One step of identification or setup is done; go on, through empty stages too."""
@@ -388,7 +310,7 @@ class DeviceLink(Measured):
             self._was_ready = True
             for k in range(len(self._known_bases)):
                 self._known_bases[k] = self._chain.bases[k]
-            self._setup_ms = now_ms
+            self._start_timers(now_ms)
             self._pause_ms = 0
             self.is_online = True
 
@@ -415,6 +337,7 @@ class DeviceLink(Measured):
     def _finish_command(self, now_ms):
         self._command_step += 1
         if self._command_step < len(self._command):
+            self._refresh(0)  # the next frame at once
             return
         self._command_step = 0
         if not self._is_acked or self.acked_w != self._sent_w:
@@ -422,6 +345,7 @@ class DeviceLink(Measured):
         self._is_acked = True
         self.acked_w = self._sent_w
         self.acked_ms = now_ms
+        self._refresh(self._refresh_ms)
         self._acked_raw = self.raw
         self._is_pending = self._sent_w != self.command_w
 

@@ -4,28 +4,28 @@
 Base of devices.link. Lists are updated in place; a reply with one invalid field changes nothing.
 """
 
+from array import array
+
 from firmline.core.units import const
 from firmline.devices.fields import (
     DRAW_W,
-    INVALID,
     LIMIT_MA,
-    NO_SCALE,
+    MOST_FIELDS,
     POWER_W,
     RATED,
     SCALE_SET,
-    SCALES,
     SOC_PERMILLE,
     STATE,
     TOTAL_W,
-    decode,
-    scale_factor,
+    WORK,
+    decode_all,
 )
 
 STATE_WAITING = const(2)
 STATE_CHARGING = const(3)
 STATE_FAULT = const(4)
 SOC_UNKNOWN = const(-1)
-_MOST_FIELDS = const(12)
+_FIELD = const(6)
 
 
 class Measured:
@@ -34,8 +34,7 @@ class Measured:
 
     def __init__(self, states):
         self._states = states
-        self._scales = [0] * SCALES
-        self._staged = [0] * _MOST_FIELDS
+        self._work = array("i", [0] * WORK)
         self.l_ma = [0, 0, 0]
         self.l_w = [0, 0, 0]
         self.l_dv = [0, 0, 0]
@@ -52,36 +51,22 @@ class Measured:
 
     def _decode_all(self, reply, fields):
         """Decode all fields of a reply, then publish them; False when one is invalid."""
-        k = len(fields)
-        while k:
-            k -= 1
-            value = self._value(reply, fields[k])
-            if value == INVALID:
-                return False
-            self._staged[k] = value
-        while k < len(fields):
-            self._publish(fields[k][4], self._staged[k])
-            k += 1
+        count = len(fields) // _FIELD
+        work = self._work
+        if not decode_all(reply.data, fields, count, work):
+            return False
+        while count:
+            count -= 1
+            self._publish(fields[_FIELD * count + 4], work[count])
         return True
 
-    def _value(self, reply, field):
-        scale = field[5]
-        power = 0
-        if scale >= 0:
-            power = scale_factor(reply, scale)
-            if power == INVALID:
-                return INVALID
-        elif scale != NO_SCALE:
-            power = self._scales[SCALE_SET - scale]
-        return decode(reply, field, power)
-
     def _publish(self, target, value):
-        if target < 0:
-            self._scales[SCALE_SET - target] = value
+        if 0 <= target < TOTAL_W:
+            self._phase_values[target // 3][target % 3] = value
+        elif target < 0:
+            self._work[MOST_FIELDS + SCALE_SET - target] = value
             if target == SCALE_SET:
                 self.set_power = value
-        elif target < TOTAL_W:
-            self._phase_values[target // 3][target % 3] = value
         elif target == TOTAL_W:
             self.total_w = value
         elif target == DRAW_W:

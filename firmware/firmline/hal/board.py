@@ -181,12 +181,13 @@ class BoardHardware:
             self._rest(controller.poll(self.ticks_ms()))
 
     def _rest(self, wait_ms):
-        """Sleep until a byte has come or wait_ms have passed. `machine.idle` returns after 1 ms
-        or at an interrupt, so a direction pin is dropped at most 1 ms after the last bit."""
+        """Sleep until bytes worth a poll have come or wait_ms have passed. `machine.idle` returns
+        after 1 ms or at an interrupt, so a direction pin is dropped at most 1 ms after the last
+        bit."""
         start_ms = time.ticks_ms()
         while True:
             for port in self._ports:
-                if port.any():
+                if port.any() >= port.wanted:
                     return
             if time.ticks_diff(time.ticks_ms(), start_ms) >= wait_ms:
                 return

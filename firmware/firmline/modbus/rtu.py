@@ -9,12 +9,17 @@ count), and carry a good CRC. What remains possible is an answer
 later than `timeout_ms + late_ms` to an *identical* request, so `timeout_ms` must exceed what the
 slowest device needs.
 
+While a reply is under way `port.wanted` says how many bytes are worth a poll: a reply is taken in
+two pieces, its head and the rest, and not byte by byte. Whoever polls may leave fewer alone until
+`wait_ms` has passed.
+
 Called by services.bus. The port contract: write(buf, n), any(), readinto(buf, n).
 Source: Modbus over Serial Line V1.02 (2.5.1 framing), Modbus Application Protocol V1.1b3.
 """
 
 from firmline.core.units import const, elapsed_ms, remaining_ms
 from firmline.modbus.crc import crc16
+from firmline.modbus.words import find, move
 
 IDLE = const(0)
 BUSY = const(1)
@@ -48,26 +53,39 @@ def gap_ms(baud):
     return gap if gap > 2 else 2
 
 
-class RtuMaster:
-    """Owns `port`. `max_registers` bounds both directions (at most 123)."""
+def gap_us(baud):
+    """The same exactly: 3.5 characters of 10 bits, at least 1,750 us, as the standard has it."""
+    gap = (35000000 + baud - 1) // baud
+    return gap if gap > 1750 else 1750
 
-    def __init__(self, port, baud, max_registers=60):
+
+class RtuMaster:
+    """Owns `port`. `max_registers` bounds both directions (at most 123). `ticks_us`: a clock on
+    the 2**30 ring that measures silence; without one, or while it stands still as the bench's
+    does, silence is counted in whole milliseconds of `now_ms`."""
+
+    def __init__(self, port, baud, max_registers=60, ticks_us=None):
         self._port = port
         self._baud = baud
         self._max_registers = max_registers
         self._tx = bytearray(9 + 2 * max_registers)
         self._rx = bytearray(5 + 2 * max_registers)
+        self.data = self._rx  # of a finished read: the first register is at byte 3
         self._chunk = bytearray(_CHUNK_BYTES)
         self._gap_ms = gap_ms(baud)
+        self._gap_us = gap_us(baud)
+        self._ticks_us = ticks_us
+        port.wanted = 1
         self.late_ms = 30  # after a timeout: how long a late reply is still waited out
         self._state = IDLE
         self._since_ms = 0
         self._silent_limit_ms = 0
         self._frame_limit_ms = 0
         self._quiet_ms = 0
+        self._quiet_us = 0
+        self._heard_us = 0
         self._have = 0
         self._need = 0
-        self._crc = 0
         self.error = NONE
         self.exception_code = 0
         self.ok = 0
@@ -153,7 +171,7 @@ class RtuMaster:
             limit = self._frame_limit_ms if self._have else self._silent_limit_ms
             wait = remaining_ms(now_ms, self._since_ms, limit)
         else:
-            wait = remaining_ms(now_ms, self._since_ms, self._quiet_ms)
+            wait = self._quiet_left_ms(now_ms)
         return wait if wait > 1 else 1
 
     def _put_head(self, function, address):
@@ -181,11 +199,12 @@ class RtuMaster:
         self.exception_code = 0
         self.bytes_sent = (self.bytes_sent + n) & _COUNT_MASK
         self._state = _WAITING
+        self._port.wanted = _EXCEPTION_BYTES  # no reply is shorter
         self._port.write(tx, n)
 
     def _poll_line(self, now_ms):
         """IDLE or resting: stray bytes are thrown away and start the rest again."""
-        n = self._port.any()
+        n = self._look()
         if n:
             if n > _CHUNK_BYTES:
                 n = _CHUNK_BYTES
@@ -194,16 +213,32 @@ class RtuMaster:
             if self._state == IDLE or self._quiet_ms < self._gap_ms:
                 self._quiet_ms = self._gap_ms
             self._state = _QUIET
-            self._since_ms = now_ms
+            self._keep_quiet(self._quiet_ms, now_ms)
         elif self._state == IDLE:
             return IDLE
-        elif elapsed_ms(now_ms, self._since_ms) >= self._quiet_ms:
+        elif self._quiet_left_ms(now_ms) == 0:
             self._state = IDLE
             return IDLE
         return BUSY
 
-    def _poll_reply(self, now_ms):
+    def _quiet_left_ms(self, now_ms):
+        """Of the silence that is to be kept, rounded up."""
+        if self._ticks_us is not None:
+            passed_us = elapsed_ms(self._ticks_us(), self._heard_us)
+            if passed_us:
+                passed_us = self._quiet_us - passed_us
+                return (passed_us + 999) // 1000 if passed_us > 0 else 0
+        return remaining_ms(now_ms, self._since_ms, self._quiet_ms)
+
+    def _look(self):
+        """Bytes waiting. When there are some, the line has spoken until now."""
         n = self._port.any()
+        if n and self._ticks_us is not None:
+            self._heard_us = self._ticks_us()
+        return n
+
+    def _poll_reply(self, now_ms):
+        n = self._look()
         while n and self._have < self._need:
             self._take(n)
             if self._have and self._rx[0] != self._tx[0]:
@@ -211,51 +246,39 @@ class RtuMaster:
             if self._have > 1 and not self._header_fits():
                 self.malformed += 1
                 return self._fail(MALFORMED, self._gap_ms, now_ms)
-            n = self._port.any()
+            n = self._look()
         if self._have == self._need:
             return self._finish(now_ms)
-        limit = self._frame_limit_ms if self._have else self._silent_limit_ms
+        limit = self._silent_limit_ms
+        if self._have:
+            limit = self._frame_limit_ms
+            self._port.wanted = self._need - self._have
         if elapsed_ms(now_ms, self._since_ms) < limit:
             return BUSY
         self.timeouts += 1
         return self._fail(TIMEOUT, self.late_ms + self._gap_ms, now_ms)
 
     def _take(self, n):
-        """Move up to n waiting bytes into the reply and into its running CRC."""
+        """Move up to n waiting bytes into the reply."""
         have = self._have
         if n > self._need - have:
             n = self._need - have
         if have == 0:
             self._port.readinto(self._rx, n)
-            self._crc = crc16(self._rx, n)
         else:
             if n > _CHUNK_BYTES:
                 n = _CHUNK_BYTES
             self._port.readinto(self._chunk, n)
-            self._append(n)
-            self._crc = crc16(self._chunk, n, self._crc)
+            move(self._rx, have, self._chunk, 0, n)
         self._have = have + n
         self.bytes_received = (self.bytes_received + n) & _COUNT_MASK
-
-    def _append(self, n):
-        rx = self._rx
-        chunk = self._chunk
-        have = self._have
-        for k in range(n):
-            rx[have] = chunk[k]
-            have += 1
 
     def _skip_strays(self):
         """Drop leading bytes that cannot start the reply (an unbiased line makes them)."""
         rx = self._rx
-        have = self._have
-        start = 0
-        while start < have and rx[start] != self._tx[0]:
-            start += 1
-        for k in range(start, have):
-            rx[k - start] = rx[k]
-        self._have = have - start
-        self._crc = crc16(rx, self._have)
+        start = find(rx, self._have, self._tx[0])
+        self._have -= start
+        move(rx, 0, rx, start, self._have)
         self.discarded = (self.discarded + start) & _COUNT_MASK
 
     def _header_fits(self):
@@ -275,7 +298,7 @@ class RtuMaster:
         return rx[2] == tx[2] and rx[3] == tx[3] and rx[4] == tx[4] and rx[5] == tx[5]
 
     def _finish(self, now_ms):
-        if self._crc:
+        if crc16(self._rx, self._need):
             self.crc_errors += 1
             return self._fail(CRC, self._gap_ms, now_ms)
         if self._rx[1] & 0x80:
@@ -283,14 +306,21 @@ class RtuMaster:
             self.exception_code = self._rx[2]
             return self._fail(EXCEPTION, self._gap_ms, now_ms)
         self.ok = (self.ok + 1) & _COUNT_MASK
-        self._quiet_ms = self._gap_ms
-        self._since_ms = now_ms
+        self._keep_quiet(self._gap_ms, now_ms)
         self._state = DONE
         return DONE
 
     def _fail(self, error, quiet_ms, now_ms):
         self.error = error
-        self._quiet_ms = quiet_ms
-        self._since_ms = now_ms
+        if self._ticks_us is not None:
+            self._heard_us = self._ticks_us()  # after a timeout from now on
+        self._keep_quiet(quiet_ms, now_ms)
         self._state = FAILED
         return FAILED
+
+    def _keep_quiet(self, quiet_ms, now_ms):
+        """The line has to be silent for so long; a plain gap is kept to the microsecond."""
+        self._port.wanted = 1
+        self._since_ms = now_ms
+        self._quiet_ms = quiet_ms
+        self._quiet_us = self._gap_us if quiet_ms <= self._gap_ms else quiet_ms * 1000

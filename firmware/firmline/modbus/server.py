@@ -4,7 +4,8 @@
 It never answers for another unit, never accepts a broadcast (an unauthenticated write nobody can
 see the effect of), and never blocks, allocates or raises after construction. What the registers
 mean is decided by `registers`:
-    read(address, count, reply) -> exception code or 0; it calls reply.put(k, u16) for each k
+    read(address, count, reply) -> exception code or 0; it calls reply.put(k, u16) for each k, or
+        fills reply.tx, big-endian words from byte 3 on
     write(address, count, request) -> exception code or 0; it calls request.get(k) -> u16
 A write must be refused as a whole or applied as a whole: that is up to `registers`.
 
@@ -15,6 +16,7 @@ else is skipped until the line has been silent. Called by services (the head-end
 from firmline.core.units import const, elapsed_ms, remaining_ms
 from firmline.modbus.crc import crc16
 from firmline.modbus.rtu import gap_ms
+from firmline.modbus.words import move
 
 ILLEGAL_FUNCTION = const(1)
 ILLEGAL_ADDRESS = const(2)
@@ -42,6 +44,7 @@ class RtuServer:
         self._registers = registers
         self._rx = bytearray(_FRAME_BYTES)
         self._tx = bytearray(_FRAME_BYTES)
+        self.tx = self._tx  # for registers.read
         self._chunk = bytearray(_FRAME_BYTES)
         self._have = 0
         self._last_byte_ms = 0
@@ -109,13 +112,8 @@ class RtuServer:
             pass
 
     def _append(self, n):
-        rx = self._rx
-        chunk = self._chunk
-        have = self._have
-        for k in range(n):
-            rx[have] = chunk[k]
-            have += 1
-        self._have = have
+        move(self._rx, self._have, self._chunk, 0, n)
+        self._have += n
 
     def _skip(self, n):
         self.discarded = (self.discarded + n + self._have) & _COUNT_MASK
@@ -134,10 +132,8 @@ class RtuServer:
             return False
         if length == 0:
             return False
-        rx = self._rx
-        for k in range(length, self._have):
-            rx[k - length] = rx[k]
         self._have -= length
+        move(self._rx, 0, self._rx, length, self._have)
         return True
 
     def _step_own(self):

@@ -107,8 +107,9 @@ def build_link(device, config):
     return DeviceLink(table_of(device["type"]), device["unit"], options)
 
 
-def build_buses(config, links, open_port):
-    """One Bus per entry; the meter leads its own. open_port(name, baud, is_even) -> port."""
+def build_buses(config, links, open_port, ticks_us):
+    """One Bus per entry; the meter leads its own. open_port(name, baud, is_even) -> port;
+    ticks_us: the clock that measures silence."""
     buses = []
     for number in range(len(config["buses"])):
         entry = config["buses"][number]
@@ -122,7 +123,9 @@ def build_buses(config, links, open_port):
         baud = entry["baud"]
         is_even = entry["parity"] == "even"
         port = open_port(entry["port"], baud, is_even)
-        master = RtuMaster(port, baud * 10 // 11 if is_even else baud)  # it counts 10 bits a byte
+        if is_even:
+            baud = baud * 10 // 11  # the master counts 10 bits a byte
+        master = RtuMaster(port, baud, ticks_us=ticks_us)
         buses.append(Bus(master, members, meter_index))
     return buses
 

@@ -10,6 +10,7 @@ take an old value for a live one.
 from array import array
 
 from firmline.core.units import clamp, const
+from firmline.modbus.words import put_map
 from firmline.services.headend import NONE
 from firmline.version import VERSION
 
@@ -20,16 +21,12 @@ _HEARTBEAT = const(40225)
 _DYNAMIC = const(40226)
 _EMERGENCY = const(40231)
 _WRITABLE_END = const(40236)
-_CONST = const(0)
-_U16 = const(5)
 _AMPS = const(7)
 _VOLTS = const(8)
 _WATTS = const(9)
 _AMPS_SUM = const(10)
 _VOLTS_MEAN = const(11)
 _EVENTS = const(12)
-_HIGH = const(13)
-_LOW = const(14)
 _T_HEAD_END = const(2)
 _T_METER_IS_USABLE = const(4)
 _T_HEARTBEAT = const(29)
@@ -63,15 +60,19 @@ class Registers:
         self._amps_divisor = 10 ** (amps_exponent + 3)
         self._watts_divisor = 10**watts_exponent
         self._kind = bytearray(_REGISTERS)
-        self._source = bytearray(_REGISTERS)
-        self._image = array("H", [0] * _REGISTERS)
+        self._image = array("H", [0] * _REGISTERS)  # a constant, or an index of the telemetry
+        self._measured_from = self._measured_to = 0  # where the kinds are that need arithmetic
         self._heartbeat = 0
         self._import_w = NONE  # what a write asks for, until it is taken or refused
         self._export_w = NONE
         self._duration_s = 0
         texts = ("Firmline", model, "", VERSION, serial)
         settings = (amps_exponent, -1, watts_exponent, unit)
-        register_map.fill(self._kind, self._source, self._image, texts, settings)
+        register_map.fill(self._kind, self._image, self._image, texts, settings)
+        for at in range(_REGISTERS):
+            if self._is_measured(at):
+                self._measured_from = self._measured_from or at
+                self._measured_to = at + 1
         self.publish()
 
     def publish(self):
@@ -88,33 +89,36 @@ class Registers:
         telemetry[_T_EMERGENCY_LEFT_S] = (head_end.emergency_left_ms + 999) // 1000
 
     def read(self, address, count, reply):
-        """Registers address..address+count-1 into `reply.put(k, uint16)`; 0 or exception 2."""
+        """Registers address..address+count-1 into `reply.tx`, from its byte 3 on; 0 or exception
+        2."""
         address -= _BASE
         if address < 0 or count < 1 or address + count > _REGISTERS:
             return _ILLEGAL_ADDRESS
         self.publish()
-        k = 0
-        while k < count:
-            reply.put(k, self._word(address))
-            address += 1
-            k += 1
+        self._put_plain(reply.tx, address, count)
+        if address < self._measured_to and address + count > self._measured_from:
+            self._put_measured(address, count, reply)
         return 0
 
     # Locals and the deepest expression of a function must fit 11 words: a larger frame is
     # allocated. Hence the small steps from here on.
 
+    def _put_plain(self, target, address, count):
+        put_map(target, self._image, self._kind, self._telemetry, address, count)
+
+    def _put_measured(self, address, count, reply):
+        while count:
+            count -= 1
+            if self._is_measured(address + count):
+                reply.put(count, self._word(address + count))
+
+    def _is_measured(self, at):
+        return _AMPS <= self._kind[at] <= _EVENTS
+
     def _word(self, at):
         kind = self._kind[at]
-        if kind == _CONST:
-            return self._image[at]
-        if kind == _HIGH:
-            return (self._telemetry[self._source[at]] >> 16) & 0xFFFF
-        if kind == _LOW:
-            return self._telemetry[self._source[at]] & 0xFFFF
-        if kind == _U16:
-            return clamp(self._telemetry[self._source[at]], 0, 0xFFFF)
         if self._telemetry[_T_METER_IS_USABLE]:
-            return self._measured(kind, self._source[at])
+            return self._measured(kind, self._image[at])
         return _MISSING_SENSOR if kind == _EVENTS else _ABSENT_16
 
     def _measured(self, kind, source):

@@ -135,7 +135,7 @@ def run(hardware, controller, clock, cost_us):
         sent = sent_bytes(controller)
         has_bytes = False
         for port in hardware._ports:
-            if port.any():
+            if port.any() >= port.wanted:
                 has_bytes = True
         begin_us = time.ticks_us()
         wait_ms = controller.poll(hardware.ticks_ms())
@@ -186,7 +186,7 @@ def main():
     if controller is None:
         print("NOT STARTED", cause)
     clock = CycleClock()
-    hardware.ticks_us = clock.ticks_us
+    hardware.ticks_us = clock.ticks_us  # not for the buses: they have the real one
     run(hardware, controller, clock, clock_cost_us())
     while True:
         hardware.feed_watchdog()
