@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """`make bench-pico`: what the controller costs on an RP2040 at 125 MHz, against the budget.
 
-    python tests/bench/pico_budget.py [--seconds S] [--profile] [--out DIR]
+    python tests/bench/pico_budget.py [--seconds S] [--wire-seconds S] [--profile] [--out DIR]
 
 One meter and eight devices (tests/pico/budget.toml) on the emulated chip, MicroPython's own
 image, the firmware's own files; only main.py is one that times each poll with the chip's
-microsecond clock. Cycle counts of the emulator leave out the misses of the flash cache, so
-a board is slower by what those cost. Figures go to DIR/pico_budget.json as well.
+microsecond clock. Then one SDM630 alone, polled as fast as it goes at each baud rate with the
+firmware as it is flashed: what share of the ideal is reached (wire_use.py). Cycle counts of the
+emulator leave out the misses of the flash cache, so a board is slower by what those cost. Figures
+go to DIR/pico_budget.json and DIR/pico_wire.json as well.
 
 --profile instead times every method (tests/pico/board/profile_main.py) and prints the dearest.
 """
@@ -23,6 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
+import wire_use  # noqa: E402
+
 from hil.bench import Bench  # noqa: E402
 from hil.execute import progress_bar  # noqa: E402
 from hil.scenarios.load import load  # noqa: E402
@@ -35,6 +39,7 @@ SITE = ROOT / "tests" / "pico" / "budget.toml"
 BOARD = ROOT / "tests" / "pico" / "board"
 AFTER_S = 6  # boot before, printing after
 CYCLE_US, IDLE_US, BOOT_US, HEAP_BYTES = 5000, 300, 3_000_000, 100_000
+WIRE_SHARE = 0.9
 
 
 def measure(main, seconds, progress=None, board=None):
@@ -122,6 +127,19 @@ def rows(figures, result):
     ]
 
 
+def wire_rows(seconds):
+    """{baud: figures} of one SDM630 polled as fast as it goes; the firmware as it is flashed."""
+    rows = {}
+    for baud in wire_use.BAUDS:
+        with tempfile.TemporaryDirectory() as work_dir:
+            with progress_bar(f"one meter at {baud} Bd for {seconds} s") as progress:
+                rows[baud] = wire_use.measure(baud, seconds, PicoTarget, work_dir, progress)
+        share = rows[baud]["share"]
+        judged = "met" if share >= WIRE_SHARE else "MISSED"
+        print(f"{wire_use.line(baud, rows[baud])}; >= {100 * WIRE_SHARE:.0f} %  {judged}")
+    return rows
+
+
 def print_table(table):
     for what, value, goal, unit in table:
         shown = "-" if value is None else f"{value:,}"
@@ -148,6 +166,13 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=60, help="of the chip's time")
     parser.add_argument("--profile", action="store_true", help="where the time goes")
+    parser.add_argument(
+        "--wire-seconds",
+        type=int,
+        default=10,
+        metavar="S",
+        help="at each baud rate with one meter polled as fast as it goes; 0: not at all",
+    )
     parser.add_argument("--out", default="build/bench", metavar="DIR")
     options = parser.parse_args(arguments)
     script = "profile_main.py" if options.profile else "budget_main.py"
@@ -165,6 +190,9 @@ def main(arguments=None):
         print_profile(figures, options.seconds - 3)
     else:
         print_table(rows(figures, result))
+        if options.wire_seconds:
+            wires = wire_rows(options.wire_seconds)
+            Path(options.out, "pico_wire.json").write_text(json.dumps(wires, indent=1))
     return 0
 
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "runtimes"), str(ROOT / "firmware")]
 
 import runtimes  # noqa: E402
+import wire_use  # noqa: E402
 
 from hil.bench import Bench  # noqa: E402
 from hil.execute import progress_bar  # noqa: E402
@@ -54,23 +55,8 @@ def run_virtual(scenario, progress=None):
 
 
 def wire_efficiency(baud):
-    """The SDM630 alone on the wire, asked as fast as the master can: what share is bytes?"""
-    scenario = load(SCENARIOS / "quiet_day.toml")
-    meter = next(d for d in scenario.device if d.role == "meter")
-    meter = replace(meter, config=meter.config | {"poll_ms": 10})
-    bus = ({**scenario.bus[0], "baud": baud},)
-    scenario = replace(scenario, device=(meter,), bus=bus, duration_s=60.0, expect=())
-    bench, _, _ = run_virtual(scenario)
-    wire = next(iter(bench.wires.values()))
-    delay_us = bench.devices[meter.name].response_delay_us
-    samples = bench.target.controller.meter.samples / 60
-    silence_us = wire.duration_us(7) // 2  # 3.5 characters before the next request
-    least_us = wire.duration_us(8) + wire.duration_us(29) + delay_us + silence_us
-    return {
-        "samples_per_s": round(samples, 2),
-        "bytes_share": round(wire.busy_us / 60e6, 3),
-        "of_what_wire_and_meter_allow": round(samples * least_us / 1e6, 3),
-    }
+    with tempfile.TemporaryDirectory() as work_dir:
+        return wire_use.measure(baud, 60, VirtualTarget, work_dir)
 
 
 def simulation_speed(hours):
@@ -104,14 +90,10 @@ def main():
             f"{row['cycle_us']:8.1f} us steady {row['busy_us']:8.1f} us when commands move"
         )
         print(f"  {runtime:8} {text}")
-    figures["wire"] = {baud: wire_efficiency(baud) for baud in (9600, 19200, 38400, 115200)}
+    figures["wire"] = {baud: wire_efficiency(baud) for baud in wire_use.BAUDS}
     print("\nthe SDM630 (10 ms reply delay, assumed) polled as fast as it goes")
     for baud, row in figures["wire"].items():
-        print(
-            f"  {baud:6} Bd {row['samples_per_s']:6.2f} samples/s, bytes fill "
-            f"{100 * row['bytes_share']:.1f} % of the time; "
-            f"{100 * row['of_what_wire_and_meter_allow']:.1f} % of what wire and meter allow"
-        )
+        print("  " + wire_use.line(baud, row))
     figures["simulation"] = simulation_speed(options.hours)
     row = figures["simulation"]
     print(
