@@ -102,7 +102,7 @@ class DeviceLink(Product):
         self.command_w = command_w
         if not self._has_command:
             self._has_command = True
-            self._refresh(self._refresh_ms)
+            self._start_refresh()
         self.wake[self.place] = 1
         self.wake[-1] = 1
         if self._is_acked and self._command_step == 0:
@@ -170,10 +170,10 @@ class DeviceLink(Product):
             return self._pause_left_ms(now_ms)
         return 0 if self._is_pending else soonest_ms(self._timers, self._rows, now_ms)
 
-    def _refresh(self, period_ms):
-        """The command is due again this long after it was last acknowledged."""
+    def _start_refresh(self):
+        """The command is due again some time after it was last acknowledged."""
         self._timers[2 * _REFRESH] = self.acked_ms
-        self._timers[2 * _REFRESH + 1] = period_ms
+        self._timers[2 * _REFRESH + 1] = self._refresh_ms
 
     def _start_timers(self, now_ms):
         """The device is ready: from now on it is set up again, and has the models it has."""
@@ -337,15 +337,14 @@ class DeviceLink(Product):
     def _finish_command(self, now_ms):
         self._command_step += 1
         if self._command_step < len(self._command):
-            self._refresh(0)  # the next frame at once
-            return
+            return  # the next frame is due at once: pending or overdue, as this one was
         self._command_step = 0
         if not self._is_acked or self.acked_w != self._sent_w:
             self.taken_ms = now_ms
         self._is_acked = True
         self.acked_w = self._sent_w
         self.acked_ms = now_ms
-        self._refresh(self._refresh_ms)
+        self._start_refresh()
         self._acked_raw = self.raw
         self._is_pending = self._sent_w != self.command_w
 

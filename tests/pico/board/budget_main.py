@@ -101,7 +101,11 @@ def sent_bytes(controller):
 
 
 def poll_again(hardware, controller, times, cost_us):
-    """A poll right after another finds nothing to do: what an idle one costs."""
+    """A poll right after another finds nothing to do: what an idle one costs. Not when bytes have
+    come meanwhile."""
+    for port in hardware._ports:
+        if port.any() >= port.wanted:
+            return
     now_ms = hardware.ticks_ms()
     cycles = controller.supervisor.cycles
     sent = sent_bytes(controller)
