@@ -38,8 +38,9 @@ setup: $(STAMPS)/test $(WASM) ## build .venv with all that the tests need
 demo: $(STAMPS)/demo ## run the controller against a simulated site, and write a report
 	$(PY) -m hil demo --out build/demo
 
-test: $(STAMPS)/test $(WASM) ## lint, all tests, the three-runtime table, the coverage gate
+test: $(STAMPS)/test $(WASM) ## lint, types, all tests, the three-runtime table, the coverage gate
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory typecheck
 	@mkdir -p build
 	$(PY) -m pytest --junitxml=build/junit.xml $(PYTEST_FLAGS)
 	@$(MAKE) --no-print-directory coverage
@@ -74,9 +75,10 @@ compile: $(STAMPS)/test ## compile the firmware for both chips into build/mpy, a
 
 stubs: $(foreach board,$(STUB_BOARDS),typings/$(board)/.stamp) ## fetch the MicroPython type stubs
 
-typecheck: stubs $(STAMPS)/dev ## check the firmware's types against each board's stubs
+typecheck: stubs $(STAMPS)/test $(WASM) ## check the firmware's types against each board's stubs
 	@for board in $(STUB_BOARDS); do \
-		echo "$$board:"; $(PY) -m pyright -p typings/$$board.json || exit 1; \
+		echo "types against the stubs of $$board:"; \
+		$(PY) -m pyright -p typings/$$board.json || exit 1; \
 	done
 
 clean: ## remove what was built, but not .venv
@@ -135,10 +137,6 @@ $(STAMPS)/test: pyproject.toml | $(STAMPS)/venv
 	@echo "installing the test tools; the first time takes a minute"
 	@$(PIP) install --quiet --editable '.[test]'
 	@touch $(STAMPS)/demo $@
-
-$(STAMPS)/dev: pyproject.toml | $(STAMPS)/test
-	@$(PIP) install --quiet --editable '.[dev]'
-	@touch $@
 
 $(WASM): tests/runtimes/package-lock.json | $(STAMPS)/test
 	@$(PY) tests/runtimes/runtimes.py has-node 2>/dev/null || { \

@@ -6,7 +6,7 @@ All quantities are small ints, |value| < 2**30, because a larger int is a heap o
 """
 
 try:
-    from micropython import const
+    from micropython import const  # pyright: ignore[reportAssignmentType]
 except ImportError:  # CPython
 
     def const(value):

@@ -47,7 +47,7 @@ class SerialPort:
         if self._enable is not None:
             self._enable.value(1)
             self._is_sending = True
-        self._uart.write(buffer, count)
+        self._uart.write(buffer, count)  # pyright: ignore[reportCallIssue]
 
     def any(self):
         if self._is_sending and self._uart.txdone():
@@ -117,10 +117,10 @@ class BoardHardware:
         return Output(pin, active_low)
 
     def ticks_ms(self):
-        return time.ticks_ms() & TICKS_MASK
+        return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 
     def ticks_us(self):
-        return time.ticks_us() & TICKS_MASK
+        return time.ticks_us() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 
     def make_safe(self):
         """Every output floats to its idle level, whatever the configuration says of it."""

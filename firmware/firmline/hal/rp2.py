@@ -27,13 +27,13 @@ class TimedPort(SerialPort):
         super().__init__(number, baud, is_even, tx, rx, enable)
         bits = 11 if is_even else 10
         self._byte_us = (bits * _US_PER_S + baud - 1) // baud
-        self._timer = machine.Timer()
+        self._timer = machine.Timer()  # pyright: ignore[reportCallIssue]
         self._drop = self._end_sending  # made once: an interrupt must not allocate
 
     def write(self, buffer, count):
         super().write(buffer, count)
         if self._is_sending:
-            self._timer.init(
+            self._timer.init(  # pyright: ignore[reportCallIssue]
                 mode=machine.Timer.ONE_SHOT,
                 period=count * self._byte_us + _MARGIN_US,
                 tick_hz=_US_PER_S,

@@ -192,10 +192,10 @@ class Hardware:
         return self.outputs[pin]
 
     def ticks_ms(self):
-        return time.ticks_ms() & TICKS_MASK
+        return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 
     def ticks_us(self):
-        return time.ticks_us() & TICKS_MASK
+        return time.ticks_us() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 
     def make_safe(self):
         for output in self.outputs.values():

@@ -60,7 +60,7 @@ def _list(given, key, most):
 def _device(given, path):
     if not isinstance(given, dict):
         raise ConfigError(path, given, "an object")
-    kind = _value(given.get("type", MISSING), fields.TYPE, path + ".type")
+    kind = str(_value(given.get("type", MISSING), fields.TYPE, path + ".type"))
     groups = fields.ROLES[TYPE_ROLES[kind]]
     if kind.startswith("sunspec"):
         groups += (fields.SUNSPEC,)
@@ -84,6 +84,10 @@ def _refuse_unknown(given, names, prefix):
             raise ConfigError(prefix + key, given[key], "one of the keys " + ", ".join(names))
 
 
+def _is_clean(text):
+    return min(text) >= " " and text.strip() == text
+
+
 def _value(value, row, path):
     _, kind, low, high, default, _ = row
     if value is MISSING or (value is None and default is None):
@@ -96,7 +100,7 @@ def _value(value, row, path):
         is_good = type(value) is bool
     elif kind == fields.TEXT:
         is_good = isinstance(value, str) and low <= len(value) <= high
-        is_good = is_good and min(value) >= " " and value.strip() == value
+        is_good = is_good and _is_clean(str(value))
     else:
         is_good = value in low
     if not is_good:
