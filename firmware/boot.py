@@ -6,18 +6,17 @@ behind lies scattered all over it, and a later table of 9 kB finds no room among
 """
 
 import gc
-import sys
 
 import machine
 
+from firmline.hal import choose
+
 
 def make_safe():
-    if sys.platform == "rp2":
-        from firmline.boards import pico as board
-    else:
-        from firmline.boards import esp32_devkit as board
+    board = choose.board()
+    pull = machine.Pin.PULL_UP if board.IDLE_LEVEL else machine.Pin.PULL_DOWN
     for pin in board.OUTPUT_PINS:
-        machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
+        machine.Pin(pin, machine.Pin.IN, pull)
 
 
 make_safe()

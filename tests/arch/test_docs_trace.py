@@ -6,6 +6,7 @@ found. Run as a program it writes the checks of the scenarios into docs/requirem
 """
 
 import ast
+import importlib
 import re
 import tomllib
 from functools import cache
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from firmline.boards import esp32_devkit, pico
-
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 FIRMWARE = ROOT / "firmware"
+BOARDS = [
+    importlib.import_module(f"firmline.boards.{file.stem}")
+    for file in sorted((FIRMWARE / "firmline/boards").glob("*.py"))
+    if file.stem != "__init__"
+]
 TRACED = ("requirements.md", "safety.md")
 CODE_ROOTS = (FIRMWARE / "firmline", FIRMWARE, ROOT)
 PAGES = sorted(DOCS.glob("*.md")) + sorted(ROOT.glob("*.md"))
@@ -221,6 +225,9 @@ def anchors(text):
 def missing_pins(text, board):
     rows = [f"| {name} | {' | '.join(map(str, pins))} |" for name, pins in board.UARTS.items()]
     rows.append(f"| {', '.join(map(str, board.OUTPUT_PINS))} |")
+    for key in ("INPUT_PINS", "PWM_PINS", "ADC_PINS"):
+        pins = getattr(board, key)
+        rows += [f"| {', '.join(map(str, pins))} |"] if pins else []
     rows.append(f"| {board.SERVICE_PIN} |")
     return [f"{board.NAME}: {row}" for row in rows if row not in text]
 
@@ -355,7 +362,7 @@ def test_a_link_to_nowhere_is_found():
     assert broken_links("[a](safety.md#no-such-heading)", DOCS)
 
 
-@pytest.mark.parametrize("board", [pico, esp32_devkit], ids=lambda board: board.NAME)
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.NAME)
 def test_pin_tables_are_those_of_the_firmware(board):
     text = page("wiring.md")
     assert not missing_pins(text, board)

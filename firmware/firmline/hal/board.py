@@ -114,7 +114,7 @@ class BoardHardware:
     def open_output(self, pin, active_low):
         if pin not in self._board.OUTPUT_PINS:
             raise OSError("pin %d: outputs are %s" % (pin, list(self._board.OUTPUT_PINS)))
-        return Output(pin, active_low)
+        return Output(pin, active_low != bool(self._board.IDLE_LEVEL))
 
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
@@ -124,8 +124,9 @@ class BoardHardware:
 
     def make_safe(self):
         """Every output floats to its idle level, whatever the configuration says of it."""
+        pull = machine.Pin.PULL_UP if self._board.IDLE_LEVEL else machine.Pin.PULL_DOWN
         for pin in self._board.OUTPUT_PINS:
-            machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
+            machine.Pin(pin, machine.Pin.IN, pull)
 
     def guard_outputs(self, outputs, limit_ms):
         """The trip outputs, to be opened beside the program where the board can (rp2) when

@@ -23,15 +23,13 @@ is not there; without it they are gone when the program ends.
 def open_hardware(arguments):
     """A hardware object for this platform; `arguments` (desktop only) as in the usage text."""
     if sys.platform == "rp2":
-        from firmline.boards import pico
-        from firmline.hal import rp2
+        from firmline.hal import choose, rp2
 
-        return rp2.Hardware(pico)
+        return rp2.Hardware(choose.board())
     if sys.platform == "esp32":
-        from firmline.boards import esp32_devkit
-        from firmline.hal import esp32
+        from firmline.hal import choose, esp32
 
-        return esp32.Hardware(esp32_devkit)
+        return esp32.Hardware(choose.board())
     return _open_desktop(arguments)
 
 
