@@ -166,9 +166,9 @@ def width(point):
     """Registers that a row of POINTS takes."""
     _, name, kind, source, extra = point
     if kind == TEXT:
-        return extra
+        return int(extra)
     if kind == ABSENT or kind == ZERO:
-        return source
+        return int(source)
     if kind == I32:
         return 4 * MAX_RESOURCES if "{}" in name else 2
     return 2 if kind == EVENTS else 1
