@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: MIT
+"""The hardware contract of docs/porting.md, as checks that run inside the port that is checked.
+
+The same file runs on the desktop port, in lock-step, on the emulated RP2040 and on a real board
+(tests/hal/test_contract.py says how). It is a controller: `hardware.run(suite)` polls it, so that
+`run` is held to its contract too, and the last poll raises `Finished`, which must leave `run`.
+
+A check is a generator: it asserts, and yields to be called at the next poll. At the other end of
+the port a peer sends back what it hears, unless `facts["echo"]` is False.
+"""
+
+import sys
+from array import array
+
+try:
+    from micropython import heap_lock, heap_unlock
+except ImportError:  # CPython: nothing is known of its heap
+    heap_lock = heap_unlock = None
+
+RING = 0x3FFFFFFF
+LONGEST_MS = 2000  # a check that has not ended by then has failed
+
+
+class Skip(Exception):
+    """The check has nothing to look at on this port; the text says why."""
+
+
+class Finished(Exception):
+    """All checks have run."""
+
+
+class Suite:
+    """facts: {"port": name, "pin": number, "echo": bool, "is_board": bool, "is_stepped": bool}.
+    say(text): one line for whoever started it. Opens what the configuration would open."""
+
+    def __init__(self, hardware, facts, say):
+        self.hardware = hardware
+        self.facts = facts
+        self.say = say
+        self.telemetry = self  # what lock-step sends back with each round
+        self.values = array("i", [0])
+        self.now_ms = -1
+        self.port = hardware.open_port(facts["port"], 19200, False)
+        self.output = hardware.open_output(facts["pin"], False)
+        self._left = list(CHECKS)
+        self._running = None
+        self._since_ms = 0
+
+    def poll(self, now_ms):
+        self.now_ms = now_ms
+        if self._running is None:
+            if not self._left:
+                raise Finished()
+            self._running = self._left[0](self)
+            self._since_ms = now_ms
+        verdict = self._step()
+        if verdict is None and self.since(self._since_ms) > LONGEST_MS:
+            verdict = "FAIL not done in %d ms" % LONGEST_MS
+        if verdict is not None:
+            self.say("contract: %s %s" % (self._left.pop(0).__name__, verdict))
+            self._running = None
+        return 1
+
+    def _step(self):
+        """None while the check goes on, else its verdict."""
+        try:
+            next(self._running)
+        except StopIteration:
+            return "ok"
+        except Skip as reason:
+            return "skip %s" % reason
+        except Exception as error:
+            return "FAIL %r" % error
+        return None
+
+    def fail(self):
+        pass
+
+    def since(self, then_ms):
+        return (self.now_ms - then_ms) & RING
+
+    def drain(self):
+        """Yield until the port has been silent for 100 ms."""
+        buffer = bytearray(256)
+        silent_ms = self.now_ms
+        while self.since(silent_ms) < 100:
+            count = min(self.port.any(), 256)
+            if count:
+                self.port.readinto(buffer, count)
+                silent_ms = self.now_ms
+            yield
+
+    def needs_echo(self):
+        if not self.facts["echo"]:
+            raise Skip("nothing sends back: join TX and RX of the port")
+
+    def hear(self, count, buffer):
+        """Yield until `count` bytes have come into `buffer`."""
+        have = 0
+        while have < count:
+            ready = self.port.any()
+            assert ready >= 0
+            if ready:
+                part = bytearray(ready)
+                got = self.port.readinto(part, ready)
+                assert got == ready, "any() said %d, readinto gave %d" % (ready, got)
+                assert have + got <= count, "more bytes than were sent"
+                buffer[have : have + got] = part[:got]
+                have += got
+            yield
+
+
+def time_runs_forward_on_the_ring(suite):
+    start_ms = before_ms = suite.now_ms
+    while suite.since(start_ms) < 100:
+        yield
+        assert 0 <= suite.now_ms <= RING
+        gap_ms = (suite.now_ms - before_ms) & RING
+        assert gap_ms < 1000, "the next poll came %d ms later" % gap_ms
+        before_ms = suite.now_ms
+
+
+def ticks_us_measures_on_the_ring_or_stands_still(suite):
+    ticks_us = suite.hardware.ticks_us
+    start_ms = suite.now_ms
+    start_us = ticks_us()
+    while suite.since(start_ms) < 100:
+        assert 0 <= ticks_us() <= RING
+        yield
+    took_us = (ticks_us() - start_us) & RING
+    if suite.facts["is_stepped"]:
+        assert took_us == 0, "runs would differ"
+    else:
+        assert 90000 <= took_us <= 200000, took_us
+
+
+def an_output_is_off_when_opened(suite):
+    assert not suite.output.readback()
+    yield
+
+
+def an_output_reads_back_what_was_set(suite):
+    for on in (True, True, False, True, False, False):
+        suite.output.set(on)
+        yield
+        assert bool(suite.output.readback()) == on
+    suite.output.set(1)
+    yield
+    assert suite.output.readback()
+    suite.output.set(0)
+
+
+def make_safe_takes_every_output_back(suite):
+    suite.output.set(True)
+    yield
+    suite.hardware.make_safe()
+    yield
+    assert not suite.output.readback()
+
+
+def a_silent_port_has_no_bytes(suite):
+    for _ in suite.drain():
+        yield
+    for _ in range(20):
+        assert suite.port.any() == 0
+        yield
+
+
+def bytes_come_back_in_order(suite):
+    suite.needs_echo()
+    sent = bytes([0, 1, 0x7F, 0x80, 0xFF, 3, 0x0D, 0x0A, 0x11, 0x13])
+    suite.port.write(sent, len(sent))
+    heard = bytearray(len(sent))
+    for _ in suite.hear(len(sent), heard):
+        yield
+    assert bytes(heard) == sent, heard
+
+
+def only_the_first_n_bytes_are_sent(suite):
+    suite.needs_echo()
+    suite.port.write(bytearray(b"12345678"), 3)
+    heard = bytearray(3)
+    for _ in suite.hear(3, heard):
+        yield
+    for _ in suite.drain():
+        yield
+        assert suite.port.any() == 0, "the rest was sent too"
+    assert bytes(heard) == b"123"
+
+
+def readinto_leaves_what_was_not_asked_for(suite):
+    suite.needs_echo()
+    suite.port.write(b"abcdef", 6)
+    while suite.port.any() < 6:
+        yield
+    part = bytearray(6)
+    assert suite.port.readinto(part, 2) == 2
+    assert suite.port.any() == 4
+    assert suite.port.readinto(part, 4) == 4
+    assert bytes(part[:4]) == b"cdef", part
+    assert suite.port.any() == 0
+
+
+def a_full_frame_of_256_bytes_gets_through(suite):
+    suite.needs_echo()
+    sent = bytes(range(256))
+    suite.port.write(sent, 256)
+    heard = bytearray(256)
+    for _ in suite.hear(256, heard):
+        yield
+    assert bytes(heard) == sent
+
+
+def write_returns_at_once(suite):
+    """256 bytes are 133 ms on the wire at 19,200 baud."""
+    frame = bytearray(256)
+    start_us = suite.hardware.ticks_us()
+    suite.port.write(frame, 256)
+    took_us = (suite.hardware.ticks_us() - start_us) & RING
+    assert took_us < 40000, "%d us" % took_us
+    for _ in suite.drain():
+        yield
+
+
+def tx_done_comes_true_and_the_port_hears_again(suite):
+    suite.port.write(b"xyz", 3)
+    while not suite.port.tx_done():
+        yield
+    for _ in suite.drain():
+        yield
+    assert suite.port.tx_done()
+    if suite.facts["echo"]:
+        for _ in bytes_come_back_in_order(suite):
+            yield
+
+
+def a_port_that_is_not_there_is_refused(suite):
+    if suite.facts["is_stepped"]:
+        raise Skip("the bench has every port")
+    try:
+        suite.hardware.open_port("uart9", 19200, False)
+        raise AssertionError("opened")
+    except OSError as error:
+        assert "uart9" in str(error), error
+    yield
+
+
+def a_pin_that_is_no_output_is_refused(suite):
+    if not suite.facts["is_board"]:
+        raise Skip("only a board knows its pins")
+    try:
+        suite.hardware.open_output(1, False)
+        raise AssertionError("opened")
+    except OSError as error:
+        assert "pin 1" in str(error), error
+    yield
+
+
+def the_texts_fit_the_register_map(suite):
+    for text in (suite.hardware.model, suite.hardware.serial):
+        assert 1 <= len(text) <= 32, text
+        assert min(text) >= " " and max(text) <= "~", text
+    yield
+
+
+def the_configuration_is_a_text(suite):
+    assert suite.hardware.read_config().strip().startswith("{")
+    yield
+
+
+def recording_a_cause_does_not_raise(suite):
+    if suite.facts["is_stepped"]:
+        raise Skip("it would be a line between two rounds")
+    suite.hardware.record_cause("contract suite, \u00e4 and " + 200 * "x")
+    yield
+
+
+def what_each_poll_calls_allocates_nothing(suite):
+    if heap_lock is None or not suite.facts["is_board"]:
+        raise Skip("boards only")
+    hardware = suite.hardware
+    port = suite.port
+    output = suite.output
+    frame = bytearray(b"12345678")
+    for _ in range(3):
+        heap_lock()
+        try:
+            port.write(frame, 8)
+            port.any()
+            port.tx_done()
+            output.set(True)
+            output.readback()
+            output.set(False)
+            hardware.ticks_us()
+        finally:
+            heap_unlock()
+        for _ in range(10):
+            yield
+        count = min(port.any(), 8)
+        heap_lock()
+        try:
+            port.readinto(frame, count)
+        finally:
+            heap_unlock()
+        yield
+    for _ in suite.drain():
+        yield
+
+
+def the_watchdog_starts_with_the_first_feed(suite):
+    """Last, for from here on it has to be fed. RP2040 and RP2350: its ENABLE bit."""
+    hardware = suite.hardware
+    if sys.platform != "rp2":
+        hardware.feed_watchdog()
+        raise Skip("nothing tells whether it runs")
+    import machine
+
+    control = 0x40058000 if "RP2040" in sys.implementation._machine else 0x400D8000
+    assert not machine.mem32[control] & 0x40000000, "it ran before it was fed"
+    hardware.feed_watchdog()
+    is_on = bool(machine.mem32[control] & 0x40000000)
+    assert is_on != suite.facts["is_service"], "on: %s" % is_on
+    yield
+
+
+CHECKS = (
+    time_runs_forward_on_the_ring,
+    ticks_us_measures_on_the_ring_or_stands_still,
+    an_output_is_off_when_opened,
+    an_output_reads_back_what_was_set,
+    a_silent_port_has_no_bytes,
+    bytes_come_back_in_order,
+    only_the_first_n_bytes_are_sent,
+    readinto_leaves_what_was_not_asked_for,
+    a_full_frame_of_256_bytes_gets_through,
+    write_returns_at_once,
+    tx_done_comes_true_and_the_port_hears_again,
+    a_port_that_is_not_there_is_refused,
+    a_pin_that_is_no_output_is_refused,
+    the_texts_fit_the_register_map,
+    the_configuration_is_a_text,
+    recording_a_cause_does_not_raise,
+    what_each_poll_calls_allocates_nothing,
+    make_safe_takes_every_output_back,
+    the_watchdog_starts_with_the_first_feed,
+)
