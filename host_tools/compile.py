@@ -24,6 +24,7 @@ ARCHITECTURES = ("armv6m", "xtensawin")  # RP2040 (and RP2350), ESP32
 VIPER = (
     "firmline/core/ledger.py",
     "firmline/core/shares.py",
+    "firmline/devices/ct_kernel.py",
     "firmline/devices/due.py",
     "firmline/devices/fields.py",
     "firmline/modbus/words.py",

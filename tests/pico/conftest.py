@@ -25,16 +25,16 @@ def pico_assets():
 
 @pytest.fixture
 def boot(pico_assets):
-    """boot(main, files={}, watch=()) -> a Chip that runs `main` as its main.py. Constants of the
+    """boot(main, files={}, watch=(), analog={}) -> a Chip that runs `main` as its main.py. Constants of the
     firmware are folded into it, as into the compiled modules."""
     chips = []
 
-    def start(main, files=None, watch=()):
+    def start(main, files=None, watch=(), analog=None):
         flash = image.flash_image(
             pico_assets[assets.MICROPYTHON],
             {"main.py": fold.folded(main).encode(), **(files or {})},
         )
-        chips.append(chip.Chip(pico_assets[assets.BOOTROM], flash, [2, 6], watch))
+        chips.append(chip.Chip(pico_assets[assets.BOOTROM], flash, [2, 6], watch, analog))
         return chips[-1]
 
     yield start

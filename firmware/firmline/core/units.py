@@ -5,6 +5,8 @@ All quantities are small ints, |value| < 2**30, because a larger int is a heap o
 32-bit MicroPython. Formulas that could pass that bound say how they avoid it.
 """
 
+from array import array
+
 try:
     from micropython import const  # pyright: ignore[reportAssignmentType]
 except ImportError:  # CPython
@@ -13,7 +15,10 @@ except ImportError:  # CPython
         return value
 
 
-ptr8 = ptr32 = int  # in annotations: what host_tools/compile.py makes machine code of
+# In annotations: what host_tools/compile.py makes machine code of. Elsewhere plain sequences.
+ptr8 = bytearray
+ptr16 = array
+ptr32 = array
 
 TICKS_MASK = const(0x3FFFFFFF)
 NEVER_MS = const(0x3FFFFFFF)

@@ -26,7 +26,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 export class Chip {
   /*
    * flash: Uint8Array of the image. options: uarts [{enable: pin or null}], watch: pins whose
-   * changes are events. `onEvent(event)` gets ["tx", t, uart, hex], ["pin", t, pin, level or null
+   * changes are events, analog: connectAdc. `onEvent(event)` gets ["tx", t, uart, hex], ["pin", t, pin, level or null
    * when not driven], ["text", t, text], ["reset", t, why].
    */
   constructor(bootrom, flash, options, onEvent) {
@@ -60,6 +60,7 @@ export class Chip {
     this.patchFlashRoutines();
     mcu.uart.forEach((uart, number) => this.connectUart(uart, number));
     mcu.gpio.forEach((pin, number) => this.connectPin(pin, number));
+    this.connectAdc(mcu.adc);
     const watchdog = mcu.peripherals[WATCHDOG];
     watchdog.reason = reason;
     watchdog.scratchData.set(scratch);
@@ -93,6 +94,29 @@ export class Chip {
       maySend: () => enable === null || isEnabled(),
       mayHear: () => enable === null || !isEnabled(),
     });
+  }
+
+  /*
+   * options.analog: input 0..3 -> [counts of the offset, counts of the amplitude, Hz, degrees late].
+   * A conversion sees the instant at which it starts. rp2040js keeps the input in force from
+   * changing (its setter masks the number with a shift), so that a round of several never turns.
+   */
+  connectAdc(adc) {
+    Object.defineProperty(adc, 'activeChannel', {
+      get: () => (adc.cs >> 12) & 7,
+      set: (input) => {
+        adc.cs = (adc.cs & ~(7 << 12)) | ((input & 7) << 12);
+      },
+    });
+    const analog = this.options.analog ?? {};
+    adc.onADCRead = (input) => {
+      const [offset, amplitude, hz, late] = analog[input] ?? [0, 0, 0, 0];
+      const angle = 2 * Math.PI * ((hz * this.nowNs) / 1e9 - late / 360);
+      const counts = Math.round(offset + amplitude * Math.sin(angle));
+      adc.channelValues[input] = Math.min(4095, Math.max(0, counts));
+      adc.currentChannel = input;
+      adc.sampleAlarm.schedule(adc.sampleTime * 1000);
+    };
   }
 
   connectPin(pin, number) {

@@ -50,13 +50,14 @@ def check_installed():
 
 class Chip:
     """bootrom, flash: bytes. enables: driver-enable pin of each UART or None. watch: pins whose
-    changes are events.
+    changes are events. analog: converter input 0..3 -> (counts of the offset, counts of the
+    amplitude, Hz, degrees late).
 
     `run` gives the events in order of time, each a list: ["tx", t_us, uart, bytes], ["pin", t_us,
     pin, 0 or 1 or None where nothing drives it], ["text", t_us, text], ["reset", t_us, why].
     """
 
-    def __init__(self, bootrom, flash, enables, watch):
+    def __init__(self, bootrom, flash, enables, watch, analog=None):
         check_installed()
         node = find_node()
         self.now_us = 0.0
@@ -65,6 +66,7 @@ class Chip:
         (folder / "bootrom.bin").write_bytes(bootrom)
         (folder / "flash.bin").write_bytes(flash)
         options = {"uarts": [{"enable": pin} for pin in enables], "watch": list(watch)}
+        options["analog"] = analog or {}
         command = [node, str(HERE / "emulator.mjs"), str(folder / "bootrom.bin")]
         command += [str(folder / "flash.bin"), json.dumps(options)]
         self._process = subprocess.Popen(
