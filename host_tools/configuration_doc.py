@@ -192,6 +192,10 @@ _TEXTS = {
     ("battery", "policy"): ("what it does inside the limits", ""),
     ("battery", "min_soc_permille"): ("never discharged below, in thousandths", "wear"),
     ("pin", "pin"): ("the board's number of the output", "something else is switched"),
+    ("pin", "readback_pin"): (
+        "an input that an auxiliary contact pulls to ground while the output is on",
+        "absent: only the pin itself is read back; wrong: the output counts as faulty",
+    ),
     ("relay", "active_low"): (
         "the load is on while the pin is low",
         "on and off are exchanged, also at start",
@@ -207,7 +211,8 @@ _TEXTS = {
 }
 
 _GROUPS = {"bus": "link", "unit": "link", "timeout_ms": "link", "poll_ms": "link"}
-_GROUPS |= {"phases": "wires", "pin": "pin", "active_low": "relay", "base": "sunspec"}
+_GROUPS |= {"phases": "wires", "pin": "pin", "readback_pin": "pin"}
+_GROUPS |= {"active_low": "relay", "base": "sunspec"}
 
 
 def texts(section, name):

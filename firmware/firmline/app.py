@@ -122,24 +122,34 @@ class Controller:
         return port
 
     def _open_outputs(self, config, assembly):
-        """Relays in the order of the resources (None for the rest), and the trip outputs."""
+        """Relays in the order of the resources (None for the rest), and the trip outputs; what
+        reads them back in the same order."""
+        self._readbacks = []
         outputs = []
         for device in self._entries:
             output = None
-            if "pin" in device:
-                output = self._hardware.open_output(device["pin"], device["active_low"])
-                output.set(False)
+            if "pin" not in device:
+                self._readbacks.append(None)
+            else:
+                output = self._open_output(device, device["active_low"])
             outputs.append(output)
         self._outputs = outputs
         self._relays = indices_of(self.resources, (RELAY,))
         trips = []
         for device in config["devices"]:
             if assembly.role_of(device) == "trip":
-                trips.append(self._hardware.open_output(device["pin"], False))
+                trips.append(self._open_output(device, False))
         self._trips = trips
-        for output in trips:
-            output.set(False)
         self._hardware.guard_outputs(trips, max(_DEAD_MAN_MS, 2 * self._tick_ms))
+
+    def _open_output(self, device, active_low):
+        from firmline.devices.readback import Readback  # only where there is an output
+
+        pin = device["pin"]
+        output = self._hardware.open_output(pin, active_low, device["readback_pin"])
+        output.set(False)
+        self._readbacks.append(Readback(output))
+        return output
 
     def _open_head_end(self, config, assembly):
         entry = config["head_end"]
@@ -294,15 +304,28 @@ class Controller:
                 self._look_at_lost(index)
             if self.resources.in_flight[index] and self._has_settled(index, link, now_ms):
                 self.cycle.settled(index)
+        self._look_at_trips(now_ms)
+
+    def _look_at_trips(self, now_ms):
+        """One that does not open or close when told is an event; nothing is left to open then."""
+        mode = self.cycle.mode
+        for k in range(self.resources.count, len(self._readbacks)):
+            readback = self._readbacks[k]
+            if not readback.is_faulty:
+                if not readback.agrees(mode != modes.TRIPPED and mode != modes.SAFE, now_ms):
+                    self.events.add(E_DEVICE_LOST, k)
 
     def _look_at_relay(self, index, now_ms):
         """It has no reading of its own: it does what it was told, once the PCC meter can have
         seen it."""
         resources = self.resources
         command_w = resources.command_w[index]
-        resources.is_online[index] = 1
+        works = self._readbacks[index].agrees(command_w > 0, now_ms)
+        if resources.is_online[index] != works:
+            resources.is_online[index] = works
+            self._is_roll_due = True
         resources.wants[index] = 1
-        resources.power_w[index] = command_w
+        resources.power_w[index] = command_w if works else 0
         if command_w != resources.previous_w[index]:
             self._moved_ms[index] = self._cycle_ms
         if resources.in_flight[index]:

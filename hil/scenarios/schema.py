@@ -197,6 +197,7 @@ DEVICES = {
     | _PLANT
     | {
         "pin": _int(0, 63, **_NEED),
+        "readback_pin": _int(0, 63, "reads the output back"),
         "active_low": Field("bool"),
         "load_w": _watts("what it switches", **_NEED),
         "phases": _phases(**_NEED),
@@ -204,7 +205,8 @@ DEVICES = {
         "min_off_s": _int(0, DAY_S),
         "protected": Field("bool", note="never shed"),
     },
-    "trip": _DEVICE | {"pin": _int(0, 63, **_NEED)},
+    "trip": _DEVICE
+    | {"pin": _int(0, 63, **_NEED), "readback_pin": _int(0, 63, "reads the output back")},
 }
 for _role, _table in DEVICES.items():
     _types = tuple(kind for kind, role in DEVICE_TYPES.items() if role == _role)

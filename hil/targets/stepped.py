@@ -197,7 +197,7 @@ class _MemoryHardware:
         self.ports[name] = _MemoryPort()
         return self.ports[name]
 
-    def open_output(self, pin, active_low):
+    def open_output(self, pin, active_low, readback_pin):
         self.outputs[pin] = _MemoryOutput()
         return self.outputs[pin]
 

@@ -27,6 +27,7 @@ HOT = (
     "firmline/devices/fields.py",
     "firmline/devices/link.py",
     "firmline/devices/measured.py",
+    "firmline/devices/readback.py",
     "firmline/devices/setpoint.py",
     "firmline/modbus/*.py",
     "firmline/services/bus.py",
@@ -42,6 +43,7 @@ AT_START = {
     "<module>",
     "_open_devices",
     "_open_outputs",
+    "_open_output",
     "_open_head_end",
     "_build",
 }

@@ -104,6 +104,7 @@ class FakeOutput:
     def __init__(self):
         self.is_on = None
         self.changes = 0
+        self.stuck = None  # what its contact is at, whatever it is told
 
     def set(self, on):
         if on != self.is_on:
@@ -111,7 +112,7 @@ class FakeOutput:
         self.is_on = on
 
     def readback(self):
-        return self.is_on
+        return self.is_on if self.stuck is None else self.stuck
 
 
 class FakeHardware:
@@ -130,7 +131,7 @@ class FakeHardware:
         self.ports[name] = CopyPort()
         return self.ports[name]
 
-    def open_output(self, pin, active_low):
+    def open_output(self, pin, active_low, readback_pin):
         self.outputs[pin] = FakeOutput()
         return self.outputs[pin]
 

@@ -243,6 +243,13 @@ REFUSED = (
         "devices[0] does not use",
     ),
     (("devices.5.pin", 6), "devices[5].pin", "6", "devices[4] does not use"),
+    (
+        ("devices.5.readback_pin", 6),
+        "devices[5].readback_pin",
+        "6",
+        "devices[4] does not use",
+    ),
+    (("devices.5.readback_pin", 64), "devices[5].readback_pin", "64", "0 to 63"),
     (("devices.2.bus", 2), "devices[2].bus", "2", "an index of buses, 0 to 1"),
     # the meter
     (("devices.0", DELETE), "devices", "(a list of 5)", "one meter of role pcc"),
@@ -458,7 +465,7 @@ def test_defaults_are_filled_in():
     assert battery["settle_ms"] == 1000
     assert relay["fallback_on"] is False and relay["protected"] is False
     assert relay["active_low"] is False
-    assert trip == {"name": "trip", "type": "trip_output", "pin": 7}
+    assert trip == {"name": "trip", "type": "trip_output", "pin": 7, "readback_pin": None}
 
 
 def test_head_end_and_timing_may_be_absent():

@@ -371,3 +371,61 @@ def test_a_fast_meter_is_asked_before_the_cycle_while_nothing_presses():
 
 def test_the_cycle_goes_first_when_the_sample_is_beyond_a_limit():
     assert asking_fast(12000) <= 2  # the reads of the voltages
+
+
+def relay_index(bench):
+    """Where the relay is among the resources: it has no link."""
+    return bench.controller.links.index(None)
+
+
+def events(bench, code):
+    return [value for _, _, found, value in bench.controller.events if found == code]
+
+
+E_DEVICE_LOST = 7
+
+
+def test_a_relay_that_stays_on_is_not_counted_on_after_half_a_second():
+    bench = running()
+    index = relay_index(bench)
+    resources = bench.controller.resources
+    assert resources.is_online[index] and bench.relay.is_on
+    bench.devices.is_silent[METER] = True  # everything goes to its fallback: the relay off
+    bench.relay.stuck = True
+    go(bench, 2000)
+    while bench.relay.is_on:
+        go(bench, 100)
+    go(bench, 500)
+    assert resources.is_online[index], "not yet"
+    go(bench, 300)
+    assert not resources.is_online[index]
+    assert resources.power_w[index] == 0, "no credit for what it was told"
+    assert events(bench, E_DEVICE_LOST)[-1] == index
+
+
+def test_a_relay_at_fault_is_not_trusted_again_when_it_happens_to_agree():
+    bench = running()
+    index = relay_index(bench)
+    bench.relay.stuck = False
+    go(bench, 1000)
+    assert not bench.controller.resources.is_online[index]
+    bench.relay.stuck = None
+    go(bench, 5000)
+    assert not bench.controller.resources.is_online[index]
+
+
+def test_a_contact_that_is_late_by_less_than_half_a_second_is_no_fault():
+    bench = running()
+    bench.relay.stuck = False
+    go(bench, 400)
+    bench.relay.stuck = None
+    go(bench, 1000)
+    assert bench.controller.resources.is_online[relay_index(bench)]
+    assert events(bench, E_DEVICE_LOST) == []
+
+
+def test_a_trip_output_that_does_not_follow_is_an_event_once():
+    bench = running()
+    bench.trip.stuck = False
+    go(bench, 3000)
+    assert events(bench, E_DEVICE_LOST) == [bench.controller.resources.count]

@@ -41,7 +41,7 @@ class Suite:
         self.values = array("i", [0])
         self.now_ms = -1
         self.port = hardware.open_port(facts["port"], 19200, False)
-        self.output = hardware.open_output(facts["pin"], False)
+        self.output = hardware.open_output(facts["pin"], False, None)
         self._left = list(CHECKS)
         self._running = None
         self._since_ms = 0
@@ -249,7 +249,7 @@ def a_pin_that_is_no_output_is_refused(suite):
     if not suite.facts["is_board"]:
         raise Skip("only a board knows its pins")
     try:
-        suite.hardware.open_output(1, False)
+        suite.hardware.open_output(1, False, None)
         raise AssertionError("opened")
     except OSError as error:
         assert "pin 1" in str(error), error

@@ -67,7 +67,7 @@ class BrokenHardware:
     def open_port(self, name, baud, is_even):
         return BrokenPort()
 
-    def open_output(self, pin, active_low):
+    def open_output(self, pin, active_low, readback_pin):
         return BrokenOutput()
 
     def ticks_us(self):

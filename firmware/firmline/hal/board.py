@@ -63,9 +63,15 @@ class SerialPort:
 
 
 class Output:
-    def __init__(self, pin, active_low):
+    """readback_pin: an auxiliary contact that closes to ground while the relay is on; None: what
+    the pin itself is at is read back."""
+
+    def __init__(self, pin, active_low, readback_pin):
         self._active_low = active_low
         self._pin = machine.Pin(pin, machine.Pin.OUT, value=1 if active_low else 0)
+        self._contact = None
+        if readback_pin is not None:
+            self._contact = machine.Pin(readback_pin, machine.Pin.IN, machine.Pin.PULL_UP)
 
     def set(self, on):
         self._pin.value(bool(on) != self._active_low)
@@ -76,6 +82,8 @@ class Output:
         self._pin.init(machine.Pin.IN, machine.Pin.PULL_DOWN)
 
     def readback(self):
+        if self._contact is not None:
+            return not self._contact.value()
         return bool(self._pin.value()) != self._active_low
 
 
@@ -111,10 +119,13 @@ class BoardHardware:
         self._ports.append(port)
         return port
 
-    def open_output(self, pin, active_low):
+    def open_output(self, pin, active_low, readback_pin):
         if pin not in self._board.OUTPUT_PINS:
             raise OSError("pin %d: outputs are %s" % (pin, list(self._board.OUTPUT_PINS)))
-        return Output(pin, active_low != bool(self._board.IDLE_LEVEL))
+        if readback_pin is not None and readback_pin not in self._board.INPUT_PINS:
+            inputs = list(self._board.INPUT_PINS)
+            raise OSError("readback_pin %d: inputs are %s" % (readback_pin, inputs))
+        return Output(pin, active_low != bool(self._board.IDLE_LEVEL), readback_pin)
 
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]

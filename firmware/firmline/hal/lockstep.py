@@ -102,7 +102,7 @@ class Hardware:
         self._names.append(name)
         return port
 
-    def open_output(self, pin, active_low):
+    def open_output(self, pin, active_low, readback_pin):
         output = Output(active_low)
         self._outputs.append(output)
         self._pins.append(pin)

@@ -187,7 +187,7 @@ class Hardware:
         except OSError as error:
             raise OSError("port %s: %s: %s" % (name, path, _reason(error)))
 
-    def open_output(self, pin, active_low):
+    def open_output(self, pin, active_low, readback_pin):
         self.outputs[pin] = Output(pin, active_low, self._report)
         return self.outputs[pin]
 

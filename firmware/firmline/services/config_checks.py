@@ -102,9 +102,10 @@ def _check_unique(config):
         if bus >= len(config["buses"]):
             accepts = "an index of buses, 0 to %d" % (len(config["buses"]) - 1)
             raise ConfigError("devices[%d].bus" % index, bus, accepts)
-        for key in ("name", "unit", "pin"):
-            if key in device:
-                mark = (key, bus if key == "unit" else 0, device[key])
+        for key in ("name", "unit", "pin", "readback_pin"):
+            if device.get(key) is not None:
+                kind = "pin" if key.endswith("pin") else key
+                mark = (kind, bus if key == "unit" else 0, device[key])
                 if mark in seen:
                     accepts = "a %s that devices[%d] does not use" % (key, seen[mark])
                     raise ConfigError("devices[%d].%s" % (index, key), device[key], accepts)

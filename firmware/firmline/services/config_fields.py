@@ -108,7 +108,10 @@ _BATTERY = (
     ("policy", CHOICE, ("hold", "self_consumption"), None, "hold", ""),
     ("min_soc_permille", INT, 0, 1000, 100, ""),
 )
-_PIN = (("pin", INT, 0, 63, ..., ""),)
+_PIN = (
+    ("pin", INT, 0, 63, ..., ""),
+    ("readback_pin", INT, 0, 63, None, ""),
+)
 _RELAY = (
     ("active_low", BOOL, None, None, False, ""),
     ("load_w", INT, 0, MAX_W, ..., "W"),

@@ -36,7 +36,11 @@ CODES = (
     ("limit_changed", "the import limit in force changed; W"),
     ("head_end", "the head-end fell silent or came back; new state"),
     ("meter", "the trust in the PCC sample changed; 0 fresh, 1 late, 2 lost"),
-    ("device_lost", "a device does not answer any more; its index among the resources"),
+    (
+        "device_lost",
+        "a device does not answer any more, or an output does not do what it is told; its index"
+        " among the resources, after them the trip outputs",
+    ),
     ("device_back", "a device answers; its index among the resources"),
     (
         "excursion",
