@@ -17,6 +17,8 @@ def make_safe():
     pull = machine.Pin.PULL_UP if board.IDLE_LEVEL else machine.Pin.PULL_DOWN
     for pin in board.OUTPUT_PINS:
         machine.Pin(pin, machine.Pin.IN, pull)
+    for pin in board.PWM_PINS:
+        machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
 
 
 make_safe()

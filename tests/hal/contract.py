@@ -275,6 +275,28 @@ def recording_a_cause_does_not_raise(suite):
     yield
 
 
+def a_pilot_takes_permille_and_make_safe_ends_it(suite):
+    if not suite.facts["is_board"]:
+        raise Skip("boards only")
+    import machine
+
+    pwm = suite.hardware.open_pwm(3, 1000)
+    for permille in (0, 100, 533, 960, 1000):
+        pwm.permille(permille)
+        yield
+        duty = pwm._pwm.duty_u16()
+        assert abs(duty * 1000 // 65535 - permille) <= 1, (permille, duty)
+    assert abs(pwm._pwm.freq() - 1000) <= 1, pwm._pwm.freq()
+    suite.hardware.make_safe()
+    yield
+    assert machine.Pin(3).value() == 0
+    try:
+        suite.hardware.open_pwm(8, 1000)
+        raise AssertionError("opened")
+    except OSError as error:
+        assert "pin 8" in str(error), error
+
+
 def what_each_poll_calls_allocates_nothing(suite):
     if heap_lock is None or not suite.facts["is_board"]:
         raise Skip("boards only")
@@ -340,6 +362,7 @@ CHECKS = (
     the_texts_fit_the_register_map,
     the_configuration_is_a_text,
     recording_a_cause_does_not_raise,
+    a_pilot_takes_permille_and_make_safe_ends_it,
     what_each_poll_calls_allocates_nothing,
     make_safe_takes_every_output_back,
     the_watchdog_starts_with_the_first_feed,

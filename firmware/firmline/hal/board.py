@@ -87,6 +87,17 @@ class Output:
         return bool(self._pin.value()) != self._active_low
 
 
+class Pwm:
+    """Runs by itself until the pin is taken back (make_safe) or the chip is reset."""
+
+    def __init__(self, pin, hz):
+        self._pwm = machine.PWM(machine.Pin(pin), freq=hz, duty_u16=0)
+
+    def permille(self, high):
+        """Part of the time at high level, 0..1000; 1000 is steady."""
+        self._pwm.duty_u16(high * 65535 // 1000)
+
+
 class BoardHardware:
     """One owner of every peripheral. The watchdog starts with the first feed, never before."""
 
@@ -127,6 +138,11 @@ class BoardHardware:
             raise OSError("readback_pin %d: inputs are %s" % (readback_pin, inputs))
         return Output(pin, active_low != bool(self._board.IDLE_LEVEL), readback_pin)
 
+    def open_pwm(self, pin, hz):
+        if pin not in self._board.PWM_PINS:
+            raise OSError("pin %d: PWM is at %s" % (pin, list(self._board.PWM_PINS)))
+        return Pwm(pin, hz)
+
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 
@@ -138,6 +154,8 @@ class BoardHardware:
         pull = machine.Pin.PULL_UP if self._board.IDLE_LEVEL else machine.Pin.PULL_DOWN
         for pin in self._board.OUTPUT_PINS:
             machine.Pin(pin, machine.Pin.IN, pull)
+        for pin in self._board.PWM_PINS:
+            machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
 
     def guard_outputs(self, outputs, limit_ms):
         """The trip outputs, to be opened beside the program where the board can (rp2) when
