@@ -134,6 +134,12 @@ _TEXTS = {
         "how often the head-end promises to write; only checked against `timeout_s`",
         "",
     ),
+    ("network", "ssid"): ("name of the Wi-Fi network; boards with a radio only", "no network"),
+    ("network", "password"): ("of the Wi-Fi network, in the clear on the board", "no network"),
+    ("network", "ntp_server"): (
+        "IPv4 address of a time server; names are not looked up, that would block",
+        "the clock is never set: nothing that needs a clock applies",
+    ),
     ("device", "name"): ("for people and columns of logs", ""),
     ("device", "type"): (
         "product, which decides the role",
@@ -229,6 +235,7 @@ def sections():
     yield "`timing` (may be absent)", "timing", fields.TIMING
     yield "`buses`: a list of 1 to 8", "bus", fields.BUS
     yield "`head_end` (may be absent)", "head_end", fields.HEAD_END
+    yield "`network` (may be absent)", "network", fields.NETWORK
     for role, groups in fields.ROLES.items():
         types = [f"`{name}`" for name, of in sorted(fields.TYPE_ROLES.items()) if of == role]
         rows = [row for group in groups for row in group]
@@ -256,7 +263,10 @@ def markdown():
     lines += ["| field | accepted |", "|---|---|", "| `schema` | the integer 1 |"]
     board = fields.accepted(fields.BOARD)
     lines += [f"| `board` | {board}: the board this is for, refused elsewhere; or absent: any |"]
-    lines += ["| `site` | an object |", "| `timing`, `head_end` | an object, or absent |"]
+    lines += [
+        "| `site` | an object |",
+        "| `timing`, `head_end`, `network` | an object, or absent |",
+    ]
     lines += ["| `buses` | a list of 1 to 8 objects |"]
     lines += ["| `devices` | a list of 1 to 48 objects |"]
     for title, section, rows in sections():

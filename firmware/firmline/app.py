@@ -79,6 +79,9 @@ class Controller:
         self._open_devices(config, assembly)
         self._open_outputs(config, assembly)
         self._open_head_end(config, assembly)
+        self.network = None
+        if config["network"]:
+            self.network = hardware.open_network(config["network"])
         self.events.add(eventlog.E_START, cause)
         self.journal = self._open_journal()
         self._was_online = bytearray(self.resources.count)
@@ -225,6 +228,8 @@ class Controller:
         if self._server:
             self._server.poll(now_ms)
         self.supervisor.check_in(checks.HEAD_END)
+        if self.network:
+            self.network.poll(now_ms)
 
     def _has_new_sample(self, is_tick, now_ms):
         """A sample asked for longer ago than the hold time has waited through a stall of the

@@ -201,6 +201,9 @@ class _MemoryHardware:
         self.outputs[pin] = _MemoryOutput()
         return self.outputs[pin]
 
+    def open_network(self, settings):
+        return None
+
     def ticks_us(self):
         return 0  # durations are not the chip's here, and would make runs differ
 

@@ -139,6 +139,9 @@ class FakeHardware:
         """Below a second; never beyond a small int."""
         self._us = self._us + us if self._us < MASK - us else self._us - MASK + us - 1
 
+    def open_network(self, settings):
+        return None
+
     def ticks_us(self):
         self.pass_us(37)
         return self._us

@@ -134,7 +134,7 @@ REFUSED = (
         ("sight", 1),
         "sight",
         "1",
-        "one of the keys schema, board, site, timing, buses, head_end, devices",
+        "one of the keys schema, board, site, timing, buses, head_end, network, devices",
     ),
     (("site.firm_imprt_w", 1), "site.firm_imprt_w", "1", "firm_import_w"),
     (("timing", {"tick": 100}), "timing.tick", "100", "one of the keys tick_ms, "),

@@ -138,6 +138,18 @@ class BoardHardware:
             raise OSError("readback_pin %d: inputs are %s" % (readback_pin, inputs))
         return Output(pin, active_low != bool(self._board.IDLE_LEVEL), readback_pin)
 
+    def open_network(self, settings):
+        """Before the watchdog runs: switching a radio on takes seconds."""
+        if not self._board.HAS_WIFI:
+            raise OSError("network: this board has no radio")
+        import network  # the chip's; firmline.hal.network is ours
+
+        from firmline.hal.network import Network
+
+        wlan = network.WLAN(network.STA_IF)
+        wlan.active(True)
+        return Network(settings, wlan)
+
     def open_pwm(self, pin, hz):
         if pin not in self._board.PWM_PINS:
             raise OSError("pin %d: PWM is at %s" % (pin, list(self._board.PWM_PINS)))

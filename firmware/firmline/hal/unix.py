@@ -191,6 +191,11 @@ class Hardware:
         self.outputs[pin] = Output(pin, active_low, self._report)
         return self.outputs[pin]
 
+    def open_network(self, settings):
+        from firmline.hal.network import Network
+
+        return Network(settings, None)
+
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 

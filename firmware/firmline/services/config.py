@@ -22,7 +22,7 @@ __all__ = (
     "circuit_w",
     "phase_mask",
 )
-_TOP = ("schema", "board", "site", "timing", "buses", "head_end", "devices")
+_TOP = ("schema", "board", "site", "timing", "buses", "head_end", "network", "devices")
 
 
 def load(text):
@@ -36,12 +36,15 @@ def load(text):
         "timing": _section(given.get("timing", {}), (fields.TIMING,), "timing"),
         "buses": [],
         "head_end": None,
+        "network": None,
         "devices": [],
     }
     for index, bus in enumerate(_list(given, "buses", 8)):
         config["buses"].append(_section(bus, (fields.BUS,), "buses[%d]" % index))
     if given.get("head_end") is not None:
         config["head_end"] = _section(given["head_end"], (fields.HEAD_END,), "head_end")
+    if given.get("network") is not None:
+        config["network"] = _section(given["network"], (fields.NETWORK,), "network")
     for index, device in enumerate(_list(given, "devices", 48)):
         config["devices"].append(_device(device, "devices[%d]" % index))
     _derive(config)

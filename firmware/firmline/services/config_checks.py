@@ -221,10 +221,23 @@ def _check_fallback_current(config):
             left_w[conductor] -= share_w
 
 
+def _check_network(config):
+    """A name would have to be looked up, which blocks: the server is given as a number."""
+    network = config["network"]
+    if network is None or network["ntp_server"] is None:
+        return
+    parts = network["ntp_server"].split(".")
+    for part in parts:
+        if len(parts) != 4 or not part.isdigit() or int(part) > 255:
+            accepts = "an IPv4 address such as 192.168.1.1"
+            raise ConfigError("network.ntp_server", network["ntp_server"], accepts)
+
+
 CHECKS = (
     _check_ceiling,
     _check_timing,
     _check_ports,
+    _check_network,
     _check_unique,
     _check_meter,
     _check_devices,

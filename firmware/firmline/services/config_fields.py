@@ -69,6 +69,11 @@ HEAD_END = (
     ("timeout_s", INT, 1, 3600, 60, "s"),
     ("heartbeat_s", INT, 1, 1800, None, "s"),
 )
+NETWORK = (
+    ("ssid", TEXT, 1, 32, ..., ""),
+    ("password", TEXT, 8, 63, ..., ""),
+    ("ntp_server", TEXT, 7, 15, None, ""),
+)
 _COMMON = (
     ("name", TEXT, 1, 24, ..., ""),
     ("type", CHOICE, tuple(sorted(TYPE_ROLES)), None, ..., ""),
@@ -136,6 +141,8 @@ class ConfigError(Exception):
     """`field` is a path such as devices[2].unit; `value` is as given, or MISSING."""
 
     def __init__(self, field, value, accepted):
+        if field.startswith("network.") and field[8:] not in ("ssid", "ntp_server"):
+            value = MISSING if value is MISSING else "(not shown)"  # also a misspelt password
         super().__init__(field, value, accepted)
         self.field = field
         self.value = value
