@@ -275,6 +275,54 @@ def recording_a_cause_does_not_raise(suite):
     yield
 
 
+def a_file_is_what_was_saved_last(suite):
+    files = getattr(suite.hardware, "files", None)
+    if files is None:
+        raise Skip("this port has no files yet")
+    name = "contract"
+    room = bytearray(b"........")
+    files.remove(name)
+    assert files.load(name, room) == -1 and files.size(name) == -1
+    yield
+    files.save(name, b"first one", 9)
+    yield
+    files.save(name, b"second", 4)
+    yield
+    assert files.size(name) == 4
+    assert files.load(name, room) == 4 and bytes(room) == b"seco....", room
+    assert files.read_at(name, 2, room, 8) == 2 and bytes(room[:2]) == b"co"
+    assert files.read_at(name, 9, room, 8) == 0
+    files.remove(name)
+    files.remove(name)
+    assert files.size(name) == -1
+
+
+def why_it_started_is_a_code_and_the_marker_is_kept(suite):
+    hardware = suite.hardware
+    if not hasattr(hardware, "marker"):
+        raise Skip("this port has no marker yet")
+    assert 0 <= hardware.reset_cause() <= 5
+    assert hardware.is_service() in (True, False)
+    before = hardware.marker()
+    for word in (0x0B5A0001, 0x3FFFFFFF, 0):
+        hardware.set_marker(word)
+        yield
+        assert hardware.marker() == word
+    hardware.set_marker(before)
+
+
+def a_console_is_there_or_is_none(suite):
+    hardware = suite.hardware
+    if not hasattr(hardware, "open_console"):
+        raise Skip("this port has no console yet")
+    console = hardware.open_console()
+    if console is None:
+        raise Skip("none was asked for")
+    for _ in range(5):
+        assert console.any() >= 0
+        yield
+
+
 def a_pilot_takes_permille_and_make_safe_ends_it(suite):
     if not suite.facts["is_board"]:
         raise Skip("boards only")
@@ -362,6 +410,9 @@ CHECKS = (
     the_texts_fit_the_register_map,
     the_configuration_is_a_text,
     recording_a_cause_does_not_raise,
+    a_file_is_what_was_saved_last,
+    why_it_started_is_a_code_and_the_marker_is_kept,
+    a_console_is_there_or_is_none,
     a_pilot_takes_permille_and_make_safe_ends_it,
     what_each_poll_calls_allocates_nothing,
     make_safe_takes_every_output_back,

@@ -58,9 +58,34 @@ class BrokenOutput:
         return True
 
 
+class BrokenFiles:
+    """Keeps whatever was there first."""
+
+    def __init__(self):
+        self.have = None
+
+    def save(self, name, buffer, n):
+        self.have = self.have or bytes(buffer[:n])
+
+    def load(self, name, buffer):
+        return self.size(name)
+
+    def size(self, name):
+        return -1 if self.have is None else len(self.have)
+
+    def remove(self, name):
+        self.have = None
+
+
+class BrokenConsole:
+    def any(self):
+        raise OSError(5)
+
+
 class BrokenHardware:
     """Everything that the suite looks at is wrong."""
 
+    files = BrokenFiles()
     model = "x" * 33
     serial = ""
 
@@ -84,6 +109,21 @@ class BrokenHardware:
 
     def feed_watchdog(self):
         pass
+
+    def marker(self):
+        return 7
+
+    def set_marker(self, word):
+        pass
+
+    def reset_cause(self):
+        return 1
+
+    def is_service(self):
+        return False
+
+    def open_console(self):
+        return BrokenConsole()
 
 
 @pytest.fixture(scope="module")
