@@ -522,8 +522,9 @@ def _where(error):
     if not hasattr(sys, "print_exception"):
         return ""
     text = io.StringIO()
-    sys.print_exception(error, text)
-    lines = text.getvalue().strip().split("\n")
+    sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
+    said = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    lines = said.strip().split("\n")
     return ", " + lines[-2].strip() if len(lines) > 1 else ""
 
 

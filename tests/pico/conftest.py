@@ -25,8 +25,8 @@ def pico_assets():
 
 @pytest.fixture
 def boot(pico_assets):
-    """boot(main, files={}, watch=(), analog={}) -> a Chip that runs `main` as its main.py. Constants of the
-    firmware are folded into it, as into the compiled modules."""
+    """boot(main, files={}, watch=(), analog={}) -> a Chip that runs `main` as its main.py.
+    Constants of the firmware are folded into it, as into the compiled modules."""
     chips = []
 
     def start(main, files=None, watch=(), analog=None):

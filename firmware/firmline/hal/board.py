@@ -66,8 +66,9 @@ class Output:
     """readback_pin: an auxiliary contact that closes to ground while the relay is on; None: what
     the pin itself is at is read back."""
 
-    def __init__(self, pin, active_low, readback_pin):
+    def __init__(self, pin, active_low, readback_pin, pull):
         self._active_low = active_low
+        self._pull = pull  # toward the idle level
         self._pin = machine.Pin(pin, machine.Pin.OUT, value=1 if active_low else 0)
         self._contact = None
         if readback_pin is not None:
@@ -79,7 +80,7 @@ class Output:
     def release(self):
         """Let go of the pin, for good: what `set` says has no effect from now on. May be called
         in an interrupt."""
-        self._pin.init(machine.Pin.IN, machine.Pin.PULL_DOWN)
+        self._pin.init(machine.Pin.IN, self._pull)
 
     def readback(self):
         if self._contact is not None:
@@ -136,7 +137,8 @@ class BoardHardware:
         if readback_pin is not None and readback_pin not in self._board.INPUT_PINS:
             inputs = list(self._board.INPUT_PINS)
             raise OSError("readback_pin %d: inputs are %s" % (readback_pin, inputs))
-        return Output(pin, active_low != bool(self._board.IDLE_LEVEL), readback_pin)
+        active_low = active_low != bool(self._board.IDLE_LEVEL)
+        return Output(pin, active_low, readback_pin, self._idle_pull())
 
     def open_network(self, settings):
         """Before the watchdog runs: switching a radio on takes seconds."""
@@ -163,11 +165,20 @@ class BoardHardware:
 
     def make_safe(self):
         """Every output floats to its idle level, whatever the configuration says of it."""
-        pull = machine.Pin.PULL_UP if self._board.IDLE_LEVEL else machine.Pin.PULL_DOWN
         for pin in self._board.OUTPUT_PINS:
-            machine.Pin(pin, machine.Pin.IN, pull)
+            machine.Pin(pin, machine.Pin.IN, self._idle_pull())
         for pin in self._board.PWM_PINS:
             machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
+
+    def _idle_pull(self):
+        return machine.Pin.PULL_UP if self._board.IDLE_LEVEL else machine.Pin.PULL_DOWN
+
+    def marker(self):
+        """Nothing is kept where the chip's own class knows no place for it."""
+        return 0
+
+    def set_marker(self, word):
+        pass
 
     def guard_outputs(self, outputs, limit_ms):
         """The trip outputs, to be opened beside the program where the board can (rp2) when

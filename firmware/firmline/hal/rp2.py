@@ -81,8 +81,12 @@ class Hardware(BoardHardware):
     def _arm(self):
         super()._arm()
         self._alive = ALIVE
-        self._timer = machine.Timer(
-            period=self._limit_ms // ALIVE, callback=self._watch, hard=True
+        self._timer = machine.Timer()
+        self._timer.init(
+            mode=machine.Timer.PERIODIC,
+            period=self._limit_ms // ALIVE,
+            callback=self._watch,
+            hard=True,
         )
 
     def _look(self, timer):

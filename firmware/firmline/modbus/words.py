@@ -6,14 +6,12 @@ Hence no default arguments, no exceptions, integers within 32 bits, and callers 
 index inside its buffer: nothing checks it there. Called by modbus, services.registers.
 """
 
-from firmline.core.units import const, ptr8, ptr32
+from firmline.core.units import const, ptr8, ptr16, ptr32
 
 # Of services.register_map, but folded into the code (a test compares)
 _U16 = const(5)
 _HIGH = const(13)
 _LOW = const(14)
-
-ptr16 = int  # an array("H")
 
 
 def crc_of(data: ptr8, count: int, crc: int, table: ptr16) -> int:
