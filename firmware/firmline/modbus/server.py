@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Modbus RTU server: answers reads (3, 4) and writes (6, 16) for one unit address.
+"""Modbus RTU server: the framing of one unit's requests and answers; pdu.py says what they mean.
 
 It never answers for another unit, never accepts a broadcast (an unauthenticated write nobody can
-see the effect of), and never blocks, allocates or raises after construction. What the registers
-mean is decided by `registers`:
-    read(address, count, reply) -> exception code or 0; it calls reply.put(k, u16) for each k, or
-        fills reply.tx, big-endian words from byte 3 on
-    write(address, count, request) -> exception code or 0; it calls request.get(k) -> u16
-A write must be refused as a whole or applied as a whole: that is up to `registers`.
+see the effect of), and never blocks, allocates or raises after construction.
 
 Other units' frames on a shared line are recognised by length and CRC and stepped over; anything
 else is skipped until the line has been silent. Called by services (the head-end server).
@@ -15,19 +10,16 @@ else is skipped until the line has been silent. Called by services (the head-end
 
 from firmline.core.units import const, elapsed_ms, remaining_ms
 from firmline.modbus.crc import crc16
+from firmline.modbus.pdu import MAY_LOOSEN, Pdu
 from firmline.modbus.rtu import gap_ms
 from firmline.modbus.words import move
-
-ILLEGAL_FUNCTION = const(1)
-ILLEGAL_ADDRESS = const(2)
-ILLEGAL_VALUE = const(3)
 
 _READ_HOLDING = const(3)
 _READ_INPUT = const(4)
 _WRITE_SINGLE = const(6)
 _WRITE_MULTIPLE = const(16)
-_MAX_READ = const(125)
-_MAX_WRITE = const(123)
+_READ_FILE = const(20)
+_WRITE_FILE = const(21)
 _FRAME_BYTES = const(256)
 _SHORT_REQUEST = const(8)
 _RESYNC_MS = const(20)  # a host's USB adapter may pause this long inside one frame
@@ -36,15 +28,14 @@ _NEVER_MS = const(0x3FFFFFFF)
 
 
 class RtuServer:
-    """Owns `port`. Unit 1..247."""
+    """Owns `port`. Unit 1..247. `pdu`: what answers, see pdu.py for its `files`."""
 
     def __init__(self, port, baud, unit, registers):
         self._port = port
         self._unit = unit
-        self._registers = registers
         self._rx = bytearray(_FRAME_BYTES)
         self._tx = bytearray(_FRAME_BYTES)
-        self.tx = self._tx  # for registers.read
+        self.pdu = Pdu(registers, self._rx, self._tx, MAY_LOOSEN)
         self._chunk = bytearray(_FRAME_BYTES)
         self._have = 0
         self._last_byte_ms = 0
@@ -52,7 +43,6 @@ class RtuServer:
         self._resync_ms = self._gap_ms if self._gap_ms > _RESYNC_MS else _RESYNC_MS
         self._is_skipping = False
         self._reply_bytes = 0
-        self._data_at = 0
         self.ok = 0
         self.timeouts = 0
         self.crc_errors = 0
@@ -85,17 +75,6 @@ class RtuServer:
         else:
             return _NEVER_MS
         return wait if wait > 1 else 1
-
-    def put(self, k, value):
-        """For registers.read: the k-th uint16 of the reply."""
-        tx = self._tx
-        tx[3 + 2 * k] = (value >> 8) & 0xFF
-        tx[4 + 2 * k] = value & 0xFF
-
-    def get(self, k):
-        """For registers.write: the k-th uint16 of the request."""
-        at = self._data_at + 2 * k
-        return (self._rx[at] << 8) | self._rx[at + 1]
 
     def _take(self, n, now_ms):
         """Append what arrived; what comes while an answer is pending cannot be a request."""
@@ -142,6 +121,8 @@ class RtuServer:
             length = 9 + self._rx[6] if self._have > 6 else 9
         elif function == _READ_HOLDING or function == _READ_INPUT or function == _WRITE_SINGLE:
             length = _SHORT_REQUEST
+        elif function == _READ_FILE or function == _WRITE_FILE:
+            length = 5 + self._rx[2]
         else:
             return  # length unknown: silence ends it
         if self._have < length:
@@ -152,7 +133,7 @@ class RtuServer:
             return
         self.discarded = (self.discarded + self._have - length) & _COUNT_MASK
         self._have = 0
-        self._answer(function)
+        self._answer(length)
 
     def _other_length(self):
         """Bytes of the other unit's frame at the start: 0 when not all there, -1 when not one."""
@@ -166,6 +147,8 @@ class RtuServer:
         elif function == 15 or function == _WRITE_MULTIPLE:
             short = _SHORT_REQUEST
             long = 9 + rx[6] if self._have > 6 else 9
+        elif function == _READ_FILE or function == _WRITE_FILE:
+            short = long = 5 + rx[2]
         else:
             short = long = _SHORT_REQUEST
         have = self._have
@@ -179,54 +162,22 @@ class RtuServer:
         """The line rested: what is left was an unsupported request or a broken frame."""
         have = self._have
         if have >= 4 and self._rx[0] == self._unit and crc16(self._rx, have) == 0:
-            self._refuse(self._rx[1], ILLEGAL_FUNCTION)
+            self._answer(have)
         elif have:
             self.timeouts += 1
             self.discarded = (self.discarded + have) & _COUNT_MASK
         self._have = 0
         self._is_skipping = False
 
-    def _answer(self, function):
-        """Run one good request and leave the reply in the transmit buffer."""
-        self._data_at = 4
-        address = self.get(-1)
-        count = self.get(0)
-        if function == _WRITE_SINGLE:
-            code = self._registers.write(address, 1, self)
-        elif function == _WRITE_MULTIPLE:
-            self._data_at = 7
-            if count < 1 or count > _MAX_WRITE or self._rx[6] != 2 * count:
-                code = ILLEGAL_VALUE
-            else:
-                code = self._registers.write(address, count, self)
-        elif count < 1 or count > _MAX_READ:
-            code = ILLEGAL_VALUE
-        else:
-            code = self._registers.read(address, count, self)
-        if code:
-            self._refuse(function, code)
-            return
-        self.ok = (self.ok + 1) & _COUNT_MASK
-        if function == _WRITE_SINGLE or function == _WRITE_MULTIPLE:
-            self._seal_echo(function)
-        else:
-            self._tx[2] = 2 * count
-            self._seal(function, 3 + 2 * count)
-
-    def _seal_echo(self, function):
-        for k in range(2, 6):
-            self._tx[k] = self._rx[k]
-        self._seal(function, 6)
-
-    def _refuse(self, function, code):
-        self.exceptions += 1
-        self._tx[2] = code
-        self._seal(function | 0x80, 3)
-
-    def _seal(self, function, n):
+    def _answer(self, length):
+        """Run one good request of `length` bytes and leave the reply in the transmit buffer."""
+        n = 1 + self.pdu.answer(length - 3)
         tx = self._tx
+        if tx[1] & 0x80:
+            self.exceptions += 1
+        else:
+            self.ok = (self.ok + 1) & _COUNT_MASK
         tx[0] = self._unit
-        tx[1] = function
         crc = crc16(tx, n)
         tx[n] = crc & 0xFF
         tx[n + 1] = crc >> 8

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""modbus.ascii: frames on a console that people use too. Unit 17, address 0x6B, as in the
+specification's examples; the LRCs are worked out by hand."""
+
+from modbus_fakes import Clock, FakeRegisters, assert_allocates_nothing
+
+from firmline.modbus.ascii import AsciiServer, lrc
+
+READ = b":1103006B00027F\r\n"
+READ_REPLY = b":110304022B006457\r\n"
+READ_ONE = b":1104006B00017F\r\n"
+READ_ONE_REPLY = b":110402022BBC\r\n"
+READ_FAR = b":110300C8000123\r\n"
+READ_REFUSED = b":1183026A\r\n"
+WRITE_TWO = b":1110006B000204000A010261\r\n"
+WRITE_TWO_ECHO = b":1110006B000272\r\n"
+OTHER_UNIT = b":0503006B00018C\r\n"
+BROADCAST = b":0006006B123449\r\n"
+REPORT_ID = b":1111DE\r\n"
+REPORT_ID_REFUSED = b":1191015D\r\n"
+
+
+class Console:
+    """Bytes one by one; `room`: how often it is ready to take sixteen more."""
+
+    def __init__(self):
+        self.waiting = b""
+        self.sent = bytearray()
+        self.room = 1000
+        self.looks = 0
+
+    def any(self):
+        self.looks += 1
+        return 1 if self.waiting else 0
+
+    def readinto(self, buf, n):
+        assert n == 1 and self.waiting
+        buf[0] = self.waiting[0]
+        self.waiting = self.waiting[1:]
+        return 1
+
+    def is_ready(self):
+        return self.room > 0
+
+    def write(self, buf, n):
+        assert self.room > 0 and n <= 16
+        self.room -= 1
+        for k in range(n):
+            self.sent.append(buf[k])
+
+
+class Bench:
+    def __init__(self, status=None):
+        self.port = Console()
+        self.clock = Clock()
+        self.registers = FakeRegisters({0x6B: 0x022B, 0x6C: 0x0064})
+        self.server = AsciiServer(self.port, 17, self.registers, status)
+
+    def run(self, ms):
+        for _ in range(ms // 2):
+            self.server.poll(self.clock.after(2))
+
+    def answer_to(self, data, ms=300):
+        self.port.waiting += data
+        self.run(ms)
+        said = bytes(self.port.sent)
+        self.port.sent = bytearray()
+        return said
+
+
+def test_lrc_of_the_specification():
+    assert lrc(b"\xf7\x03\x13\x89\x00\x0a", 6) == 0x60
+
+
+def test_reads_and_writes():
+    bench = Bench()
+    assert bench.answer_to(READ) == READ_REPLY
+    assert bench.answer_to(READ_ONE) == READ_ONE_REPLY
+    assert bench.answer_to(WRITE_TWO) == WRITE_TWO_ECHO
+    assert bench.registers.writes == [(0x6B, [0x000A, 0x0102])]
+    assert (bench.server.ok, bench.server.exceptions) == (3, 0)
+
+
+def test_lower_case_digits_are_taken():
+    assert Bench().answer_to(b":1103006b00027f\r\n") == READ_REPLY
+
+
+def test_refusals_are_exceptions():
+    bench = Bench()
+    assert bench.answer_to(READ_FAR) == READ_REFUSED
+    assert bench.answer_to(REPORT_ID) == REPORT_ID_REFUSED
+    assert bench.server.exceptions == 2
+
+
+def test_another_unit_and_a_broadcast_are_not_answered():
+    bench = Bench()
+    assert bench.answer_to(OTHER_UNIT) == b""
+    assert bench.answer_to(BROADCAST) == b""
+    assert bench.registers.writes == []
+    assert bench.answer_to(READ) == READ_REPLY
+
+
+def test_every_split_of_a_frame_is_the_same_frame():
+    for at in range(1, len(READ)):
+        bench = Bench()
+        assert bench.answer_to(READ[:at], 200) == b""
+        assert bench.answer_to(READ[at:]) == READ_REPLY, at
+
+
+def test_any_damaged_character_makes_no_answer():
+    for at in range(1, len(READ) - 2):
+        for char in b"0F:? G\x00":
+            if READ[at] == char:
+                continue
+            damaged = READ[:at] + bytes([char]) + READ[at + 1 :]
+            bench = Bench()
+            assert bench.answer_to(damaged) == b"", (at, char)
+            assert bench.answer_to(READ) == READ_REPLY, (at, char)
+    assert bench.registers.writes == []
+
+
+def test_a_bad_lrc_is_counted():
+    bench = Bench()
+    assert bench.answer_to(READ.replace(b"7F", b"7E")) == b""
+    assert bench.server.lrc_errors == 1
+
+
+def test_a_frame_that_begins_anew_counts_from_its_colon():
+    assert Bench().answer_to(READ[:7] + READ) == READ_REPLY
+
+
+def test_a_frame_that_stops_is_forgotten_after_a_second():
+    bench = Bench()
+    bench.answer_to(READ[:7], 1200)
+    assert bench.server.timeouts == 1
+    assert bench.answer_to(READ[7:]) == b""
+    assert bench.answer_to(READ) == READ_REPLY
+
+
+def test_an_overlong_frame_is_skipped_to_the_next_colon():
+    bench = Bench()
+    assert bench.answer_to(b":" + b"11" * 2000, 1000) == b""
+    assert bench.server.malformed == 1
+    assert bench.answer_to(b"\r\n" + READ) == READ_REPLY
+
+
+def test_frames_too_short_or_of_half_bytes_are_not_answered():
+    bench = Bench()
+    for frame in (b":\r\n", b":11\r\n", b":11EF\r\n", b":1103006B00027F0\r\n"):
+        assert bench.answer_to(frame) == b"", frame
+    assert bench.server.malformed == 4
+
+
+def test_key_presses_are_no_requests():
+    bench = Bench()
+    for keys in (b"help\r\n", b"\r\n\r\n", b"\x1b[A", b"import os\r\n", b"??\r", b"a?\r", b"?a\r"):
+        assert bench.answer_to(keys) == b"", keys
+    assert bench.answer_to(READ) == READ_REPLY
+
+
+def test_a_question_mark_alone_is_answered_by_a_line():
+    bench = Bench(lambda: b"Firmline: all is well, thank you\r\n")
+    for keys in (b"?\r", b"?\r\n", b"?\n"):
+        assert bench.answer_to(keys) == b"Firmline: all is well, thank you\r\n", keys
+    assert bench.answer_to(READ) == READ_REPLY
+    assert Bench().answer_to(b"?\r") == b""
+
+
+def test_requests_in_a_row_are_answered_in_turn():
+    assert Bench().answer_to(READ + READ_ONE + READ) == READ_REPLY + READ_ONE_REPLY + READ_REPLY
+
+
+def test_an_idle_console_is_looked_at_twenty_times_a_second():
+    bench = Bench()
+    bench.run(10000)
+    assert 190 <= bench.port.looks <= 201 and not bench.server.is_awake
+    bench.port.waiting = READ[:3]
+    bench.run(60)
+    assert bench.server.is_awake
+    bench.run(1100)
+    assert not bench.server.is_awake
+
+
+def test_the_answer_waits_for_room_and_is_given_up_when_nobody_reads():
+    bench = Bench()
+    bench.port.room = 2
+    assert bench.answer_to(READ, 300) == b":110304022B006457"
+    bench.port.room = 1
+    assert bench.answer_to(b"", 100) == b"\r\n"
+    bench.port.room = 1
+    assert bench.answer_to(READ, 1400) == b":"
+    assert bench.server.timeouts == 1
+    bench.port.room = 9
+    assert bench.answer_to(READ) == READ_REPLY
+
+
+def test_the_longest_read_is_one_frame():
+    bench = Bench()
+    bench.registers.put_all(0x100, [0xFFFF] * 125)
+    said = bench.answer_to(b":11030100007D6E\r\n", 600)
+    assert len(said) == 1 + 2 * (3 + 250 + 1) + 2
+    assert said[:7] == b":1103FA" and said[-2:] == b"\r\n"
+
+
+class Steady:
+    """Registers that all hold 7; FakeRegisters takes its frame from the heap."""
+
+    def read(self, address, count, reply):
+        for k in range(count):
+            reply.put(k, 7)
+        return 0
+
+
+class Loop:
+    """One request and its answer in one step."""
+
+    def __init__(self):
+        self.waiting = bytearray(READ)
+        self.at = len(self.waiting)
+        self.now_ms = 0
+        self.server = AsciiServer(self, 17, Steady())
+        self.sent = 0
+
+    def any(self):
+        return 1 if self.at < len(self.waiting) else 0
+
+    def readinto(self, buf, n):
+        buf[0] = self.waiting[self.at]
+        self.at += 1
+        return 1
+
+    def is_ready(self):
+        return True
+
+    def write(self, buf, n):
+        self.sent += n
+
+    def step(self):
+        self.at = 0
+        for _ in range(60):
+            self.now_ms += 2
+            self.server.poll(self.now_ms)
+
+
+def test_serving_never_allocates():
+    loop = Loop()
+    assert_allocates_nothing(loop, 20)
+    assert loop.server.ok >= 22
