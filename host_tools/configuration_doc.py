@@ -123,7 +123,18 @@ _TEXTS = {
     ("bus", "port"): ("the board's name of the port", "no device answers: fallback"),
     ("bus", "baud"): ("line rate, 8 data bits, 1 stop bit", "no device answers: fallback"),
     ("bus", "parity"): ("of every device on the line", "no device answers: fallback"),
-    ("head_end", "port"): ("the board's name of the port", "no head-end: firm limits"),
+    ("head_end", "port"): (
+        "the board's name of the serial port; may be absent beside `tcp_port`",
+        "no head-end: firm limits",
+    ),
+    ("head_end", "tcp_port"): (
+        "Modbus TCP for one client. Nobody is authenticated: see [safety](safety.md)",
+        "",
+    ),
+    ("head_end", "tcp_may_loosen"): (
+        "dynamic limits may also be raised over TCP, as on the serial port",
+        "anyone on the network can let the site take up to the setting ceiling",
+    ),
     ("head_end", "baud"): ("line rate, 8N1", "no head-end: firm limits"),
     ("head_end", "unit"): ("the controller's own Modbus address", "no head-end: firm limits"),
     ("head_end", "timeout_s"): (

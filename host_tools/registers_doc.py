@@ -17,8 +17,9 @@ _INTRO = """\
 
 <!-- Made by host_tools/registers_doc.py from firmware/firmline/services/register_map.py. -->
 
-Modbus RTU. Addresses are PDU addresses, as on the wire; a tool that counts from 1 adds one.
-Functions 3 and 4 read the same {count} registers, {base} to {last}, any window of up to 125.
+Modbus RTU, TCP and ASCII ([tools-protocol](tools-protocol.md)). Addresses are PDU addresses, as on
+the wire; a tool that counts from 1 adds one. Functions 3 and 4 read the same {count} registers,
+{base} to {last}, any window of up to 125.
 The map opens as a SunSpec device (models 1 and 203) and ends with the Firmline model {firmline}:
 a private number in the vendor range, **not registered** with the SunSpec Alliance. Find it by
 walking the models rather than by its address.
@@ -43,11 +44,13 @@ walking the models rather than by its address.
 | {heartbeat} | 1 | heartbeat |
 | {dynamic} | 5 | dynamic limits: import, export, duration |
 | {emergency} | 5 | emergency limits: import, export, duration |
+| {commit} | 4 | commit of a staged file: file, length in bytes, CRC-32 |
+| {restart} | 1 | restart |
 
 Each of these is written whole, by one request (function 16; the heartbeat also by function 6),
 and taken or refused as one. Exception 2: not writable. Exception 3: a part of a block, more than
-one block, a value out of range, or not allowed now. A refused write changes nothing. A broadcast
-is never accepted.
+one block, a value out of range, or not allowed now. Exception 1: the installer lock. A refused
+write changes nothing. A broadcast is never accepted.
 
 - **Heartbeat**: any value, also the same one again. Limits are refused until it has come and
   again when it is older than `head_end.timeout_s`.
@@ -60,6 +63,8 @@ is never accepted.
   through a lost heartbeat.
 - The registers read back what is in force; a duration reads as the seconds that are left,
   rounded up, 0 when there is no limit.
+
+- **Commit and restart**: see [tools-protocol](tools-protocol.md).
 
 A dynamic limit may lie above the firm limit only while the heartbeat is alive, and never above
 the setting ceiling of the [configuration](configuration.md).
@@ -166,6 +171,20 @@ MEANINGS = {
     "emergency_export_w": "emergency export limit, -1: none",
     "emergency_duration_s": "1 to 3600; reads as time left",
     "resources": "number of flexible resources; the first 16 are below",
+    "boot_count": "starts since the counters were made; 0: not kept",
+    "reset_cause": "why it started: "
+    + _codes(enumerate(("unknown", "power", "watchdog", "soft", "brown-out", "pin"))),
+    "is_service": "1: the service jumper is fitted",
+    "config_generation": "of the configuration in force; 0: copied by hand as config.json",
+    "file1_length": "configuration in force",
+    "file2_length": "what is staged for a commit",
+    "file3_length": "event log",
+    "file4_length": "commissioning record",
+    "file5_length": "identity",
+    "commit_file": "2 configuration, 4 commissioning record; reads 0",
+    "commit_length": "reads 0",
+    "commit_crc32": "of the staged bytes; reads 0",
+    "restart": "0x5AFE: outputs safe, then restart; reads 0",
     "r{}_command_w r{}_power_w": "command to resource {}, measured power of resource {}",
 }
 
@@ -177,11 +196,12 @@ def rows():
         model, name, kind, _, unit = point
         width = register_map.width(point)
         meaning = MEANINGS.get(name, "not implemented" if kind == register_map.ABSENT else None)
-        if kind == register_map.ZERO:
+        if kind == register_map.ZERO and meaning is None:
             meaning = "not accumulated"
         if kind == register_map.TEXT:
             unit = ""
         is_writable = register_map.HEARTBEAT <= at < register_map.EMERGENCY + 5
+        is_writable = is_writable or register_map.COMMIT <= at <= register_map.RESTART
         if "{}" not in name:
             yield model, at, width, name, _TYPES[kind], unit, is_writable, meaning
         else:
@@ -202,6 +222,8 @@ def markdown():
             heartbeat=register_map.HEARTBEAT,
             dynamic=register_map.DYNAMIC,
             emergency=register_map.EMERGENCY,
+            commit=register_map.COMMIT,
+            restart=register_map.RESTART,
             duration=headend.MAX_DURATION_S,
         )
     ]
@@ -213,6 +235,7 @@ def markdown():
             lines += ["|---|---|---|---|---|---|---|"]
             seen = model
         access = "RW" if is_writable else "R"
+        kind = kind if kind != "0" or not is_writable else f"uint{16 * width}"
         lines.append(f"| {at} | {width} | `{name}` | {kind} | {unit} | {access} | {meaning} |")
     return "\n".join(line for line in lines if line is not None) + "\n"
 

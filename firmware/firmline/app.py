@@ -48,6 +48,7 @@ _WELL_S = const(60)  # of running; then the crash loop counter begins anew
 _WELL = const(0x0B5A0000)  # marker words of services.boot
 _FAILED = const(0x200)
 _DEAD_MAN_MS = const(1000)
+_TOOLS_MS = const(2)  # between polls while a tool is talking
 
 
 class Controller:
@@ -84,6 +85,7 @@ class Controller:
             self.network = hardware.open_network(config["network"])
         self.events.add(eventlog.E_START, cause)
         self.journal = self._open_journal()
+        self.tools = assembly.build_tools(config, self, self._hardware, self._server)
         self._was_online = bytearray(self.resources.count)
         self._is_roll_due = True  # somebody may have come or gone
         self._noted = watts_array(len(eventlog.CODES))
@@ -212,6 +214,9 @@ class Controller:
             self._poll_buses(now_ms)  # tightening commands leave in the same poll
             if self.journal:
                 self.journal.poll(is_new, now_ms)
+            self.tools.poll(now_ms)
+        elif self.tools.is_awake:
+            self.tools.poll(now_ms)
         if self.supervisor.may_feed():
             self._hardware.feed_watchdog()
             if self._is_on_trial and self.events.now_s >= _WELL_S:
@@ -462,6 +467,8 @@ class Controller:
             wait_ms = min(wait_ms, self.buses[k].wait_ms(now_ms))
         if self._server:
             wait_ms = min(wait_ms, self._server.wait_ms(now_ms))
+        if self.tools.is_awake and wait_ms > _TOOLS_MS:
+            wait_ms = _TOOLS_MS
         return wait_ms if wait_ms > 0 else 1
 
     def fail(self):

@@ -219,6 +219,12 @@ class _MemoryHardware:
     def set_marker(self, word):
         pass
 
+    def open_console(self):
+        return None
+
+    def is_service(self):
+        return False
+
 
 class VirtualTarget(SteppedTarget):
     """The firmware's own files, imported into this process."""

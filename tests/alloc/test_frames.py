@@ -37,6 +37,7 @@ HOT = (
     "firmline/services/journal.py",
     "firmline/services/registers.py",
     "firmline/services/telemetry.py",
+    "firmline/services/tools.py",
 )
 AT_START = {
     "__init__",
@@ -49,6 +50,7 @@ AT_START = {
 }
 SAVING = {"_try", "_save_events"}  # the journal, once in minutes
 NOT_HOT = {"_indices", "since", "__iter__", "<listcomp>", "<genexpr>"}
+NOT_HOT |= {"status", "_run"}  # of tools.py: somebody is at work there
 
 
 class Reader:

@@ -372,9 +372,11 @@ def test_pin_tables_are_those_of_the_firmware(board):
 
 def test_everything_the_controller_asks_of_the_hardware_is_in_the_contract():
     text = page("porting.md")
-    files = ("firmline/app.py", "firmline/services/boot.py", "firmline/services/safe_mode.py")
-    uses = set().union(*(hardware_uses((FIRMWARE / f).read_text("utf-8")) for f in files))
-    assert {"open_port", "feed_watchdog", "read_config", "model"} <= uses
+    files = "assembly boot config_source files safe_mode tools".split()
+    sources = [FIRMWARE / f"firmline/services/{name}.py" for name in files]
+    sources.append(FIRMWARE / "firmline/app.py")
+    uses = set().union(*(hardware_uses(source.read_text("utf-8")) for source in sources))
+    assert {"open_port", "feed_watchdog", "read_config", "model", "open_console"} <= uses
     assert not [name for name in sorted(uses) if not re.search(rf"`{name}[`(]", text)]
     assert hardware_uses("hardware.a + self._hardware.b()") == {"a", "b"}
 

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from firmline.services import register_map
+from firmline.services import files, journal, register_map
 from hil.targets.firmware import FIRMWARE_DIR
 
 SERVICES = FIRMWARE_DIR / "firmline" / "services"
@@ -22,11 +22,11 @@ def copies(source):
     return found
 
 
-@pytest.mark.parametrize("module", ["registers.py", "telemetry.py"])
+@pytest.mark.parametrize("module", ["registers.py", "telemetry.py", "tools.py"])
 def test_each_copy_is_what_the_map_says(module):
     found = copies((SERVICES / module).read_text())
 
-    assert len(found) > 20
+    assert len(found) > 6
     assert found == {name: getattr(register_map, name[1:]) for name in found}
 
 
@@ -36,6 +36,22 @@ def test_the_kernel_knows_the_same_kinds():
     assert found == {name: getattr(register_map, name[1:]) for name in ("_U16", "_HIGH", "_LOW")}
 
 
+def test_what_the_tools_show_begins_where_the_registers_say():
+    at = register_map.BASE
+    for point in register_map.POINTS:
+        if point[1] == "boot_count":
+            break
+        at += register_map.width(point)
+    assert (
+        f"_TOOLS_AT = const({at - register_map.BASE})" in (SERVICES / "registers.py").read_text()
+    )
+    version = f"_MAP_VERSION = const({register_map.MAP_VERSION})"
+    assert version in (SERVICES / "files.py").read_text()
+    tools = (SERVICES / "tools.py").read_text()
+    assert f"_BOOTS = const({journal.BOOTS})" in tools
+    assert f"_IDENTITY_BYTES = const({files.IDENTITY_BYTES})" in tools
+
+
 def test_a_copy_that_differs_is_found():
     assert copies("# Of services.register_map, x\n_BASE = const(7)\n\nelse") == {"_BASE": 7}
     assert register_map.BASE == 40000
@@ -43,5 +59,5 @@ def test_a_copy_that_differs_is_found():
 
 def test_no_index_into_the_telemetry_is_copied_elsewhere():
     for path in FIRMWARE_DIR.rglob("*.py"):
-        if path.parent != SERVICES or path.stem not in ("registers", "telemetry"):
+        if path.parent != SERVICES or path.stem not in ("registers", "telemetry", "tools"):
             assert "\n_T_" not in path.read_text(), path

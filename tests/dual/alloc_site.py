@@ -155,6 +155,12 @@ class FakeHardware:
     def set_marker(self, word):
         self.word = word
 
+    def open_console(self):
+        return None
+
+    def is_service(self):
+        return False
+
 
 def sealed(body):
     crc = crc16(bytearray(body), len(body))

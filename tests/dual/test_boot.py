@@ -30,6 +30,7 @@ class FakeHardware:
     """A board that has just started for the reason `cause`, with `word` as its marker."""
 
     model = "pico"
+    serial = "0"
     has_clock = True
 
     def __init__(self, cause=POWER, word=0):
@@ -69,6 +70,9 @@ class FakeHardware:
 
     def restart(self):
         self.steps.append("restart")
+
+    def open_console(self):
+        return None
 
     def run_safe(self, safe_mode):
         self.steps.append("run_safe")

@@ -285,3 +285,44 @@ def test_nothing_is_allocated():
         if hasattr(micropython, "mem_total"):
             assert micropython.mem_total() == before
     assert made.accepted > 0 and made.losses == 1
+
+
+def in_force_w(limit_w, duration_s, firm_w, s):
+    """Of a dynamic limit, `s` seconds after it was written."""
+    return firm_w if limit_w == NONE or s >= duration_s else limit_w
+
+
+def test_over_a_network_limits_may_only_tighten():
+    firm_w = 9000
+    limits_w = (NONE, 0, 4000, 8999, 9000, 9001, 20000)
+    taken = 0
+    for old_w in limits_w:
+        for old_s in (10, 60):
+            for new_w in limits_w:
+                for new_s in (1, 10, 59, 60, 3600):
+                    made = head_end(firm_import_w=firm_w, firm_export_w=firm_w)
+                    if old_w != NONE:
+                        assert made.set_dynamic(old_w, NONE, old_s, at(0)) == 0
+                    if made.would_loosen(new_w, NONE, new_s):
+                        continue
+                    taken += 1
+                    for s in (0, 5, 10, 59, 60, 3599, 3600):
+                        before_w = in_force_w(old_w, old_s, firm_w, s)
+                        after_w = in_force_w(new_w, new_s, firm_w, s)
+                        assert after_w <= before_w, (old_w, old_s, new_w, new_s, s)
+    assert taken == 158  # 50 where there is none, 6 + 12 + 18 + 24 for 0..9000 W, 24 + 24 above
+
+
+def test_what_tightens_may_come_over_a_network():
+    made = head_end(firm_import_w=9000, firm_export_w=0)
+    assert not made.would_loosen(9000, 0, 1)
+    assert not made.would_loosen(NONE, NONE, 1)
+    assert made.would_loosen(0, 1, 1)
+    assert made.set_dynamic(20000, NONE, 60, at(0)) == 0
+    assert not made.would_loosen(9000, NONE, 60)
+    assert not made.would_loosen(0, 0, 3600)
+    assert made.would_loosen(9000, NONE, 59)
+    assert made.set_dynamic(5000, NONE, 60, at(0)) == 0
+    made.poll(at(30500))
+    assert not made.would_loosen(5000, NONE, 30)
+    assert made.would_loosen(5000, NONE, 29)

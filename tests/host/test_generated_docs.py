@@ -24,7 +24,7 @@ def test_every_register_has_a_meaning():
     rows = list(registers_doc.rows())
     assert [row[3] for row in rows if not row[7]] == []
     addresses = [at for _, first, width, *_ in rows for at in range(first, first + width)]
-    assert addresses == list(range(40_000, 40_303))
+    assert addresses == list(range(40_000, 40_319))
 
 
 def test_no_meaning_is_left_over():
@@ -32,7 +32,7 @@ def test_no_meaning_is_left_over():
     assert set(registers_doc.MEANINGS) <= names
 
 
-def test_exactly_the_three_blocks_are_writable():
+def test_exactly_the_five_blocks_are_writable():
     writable = [(row[1], row[3]) for row in registers_doc.rows() if row[6]]
     assert writable == [
         (40_225, "heartbeat"),
@@ -42,6 +42,10 @@ def test_exactly_the_three_blocks_are_writable():
         (40_231, "emergency_import_w"),
         (40_233, "emergency_export_w"),
         (40_235, "emergency_duration_s"),
+        (40_312, "commit_file"),
+        (40_313, "commit_length"),
+        (40_314, "commit_crc32"),
+        (40_316, "restart"),
     ]
 
 

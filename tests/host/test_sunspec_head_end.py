@@ -112,7 +112,7 @@ def test_scan_finds_common_and_meter(controller):
     check_models(device)
     check_meter(device.models[203][0])
     # it walked over the private model and found the end
-    assert device.addresses[-3:] == [40_177, 40_178, 40_301]
+    assert device.addresses[-3:] == [40_177, 40_178, 40_317]
 
 
 def test_every_point_of_model_203_lies_where_the_model_says(controller):

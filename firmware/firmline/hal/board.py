@@ -157,6 +157,22 @@ class BoardHardware:
             raise OSError("pin %d: PWM is at %s" % (pin, list(self._board.PWM_PINS)))
         return Pwm(pin, hz)
 
+    def open_console(self):
+        """USB serial, or the UART that the interpreter talks on. Ctrl-C stays alive on it."""
+        from firmline.hal.console import Console
+
+        return Console()
+
+    def open_listener(self, tcp_port):
+        try:
+            from firmline.hal.tcp import Listener
+        except ImportError:
+            raise OSError("TCP port %d: this board has no network" % tcp_port)
+        return Listener("0.0.0.0", tcp_port)  # noqa: S104 - a board is reached from its network
+
+    def last_cause(self):
+        return _text_of(_CAUSE_PATH) or ""
+
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 

@@ -9,7 +9,7 @@ from firmline.core.units import const
 _IS_FOLDER = const(0x4000)
 
 _USAGE = """usage: micropython firmware/main.py CONFIG.json --port NAME=DEVICE [--port ...]
-                   [--service] [--data DIR]
+                   [--data DIR] [--console] [--listen ADDRESS] [--service]
        micropython firmware/main.py CONFIG.json --lockstep [--data DIR]
 
 Runs the Firmline controller on the desktop: CONFIG.json is the site's configuration
@@ -17,6 +17,8 @@ Runs the Firmline controller on the desktop: CONFIG.json is the site's configura
 stands for the service jumper of a board.
 --data keeps counters, lock-outs, events and committed configurations in DIR, which is made if it
 is not there; without it they are gone when the program ends.
+--console answers Modbus ASCII on stdin and stdout, as a board does on USB. --listen says where the
+configuration's tcp_port is to be found: 127.0.0.1 unless given.
 """
 
 
@@ -39,6 +41,7 @@ def _open_desktop(arguments):
     is_lockstep = False
     is_service = False
     ports = {}
+    options = {}
     position = 0
     while position < len(arguments):
         argument = arguments[position]
@@ -54,6 +57,11 @@ def _open_desktop(arguments):
             data_path = arguments[position] if position < len(arguments) else ""
             if not data_path or data_path.startswith("-"):
                 _refuse("--data %s: wanted a folder" % data_path)
+        elif argument == "--console":
+            options["console"] = True
+        elif argument == "--listen":
+            position += 1
+            options["listen"] = _address(arguments[position] if position < len(arguments) else "")
         elif config_path is None and not argument.startswith("-"):
             config_path = argument
         else:
@@ -69,7 +77,14 @@ def _open_desktop(arguments):
         return lockstep.Hardware(config_path, data_path)
     from firmline.hal import unix
 
-    return unix.Hardware(config_path, ports, is_service, data_path)
+    return unix.Hardware(config_path, ports, is_service, data_path, options)
+
+
+def _address(argument):
+    parts = argument.split(".")
+    if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
+        _refuse("--listen %s: wanted an address such as 0.0.0.0" % argument)
+    return argument
 
 
 def _add_port(ports, argument):

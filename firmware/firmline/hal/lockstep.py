@@ -111,6 +111,15 @@ class Hardware:
     def open_network(self, settings):
         return None
 
+    def open_console(self):
+        return None  # stdin and stdout carry the rounds
+
+    def open_listener(self, tcp_port):
+        raise OSError("TCP port %d: there is no network in lock-step" % tcp_port)
+
+    def last_cause(self):
+        return ""
+
     def ticks_us(self):
         return 0  # durations are not the chip's here, and would make runs differ
 

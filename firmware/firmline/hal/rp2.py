@@ -81,7 +81,7 @@ class Hardware(BoardHardware):
     def _arm(self):
         super()._arm()
         self._alive = ALIVE
-        self._timer = machine.Timer()
+        self._timer = machine.Timer()  # pyright: ignore[reportCallIssue]
         self._timer.init(
             mode=machine.Timer.PERIODIC,
             period=self._limit_ms // ALIVE,

@@ -19,6 +19,7 @@ from firmline.hal.ramfiles import open_files
 
 _BUFFER_SIZE = const(512)
 _RESTART_STATUS = const(75)  # EX_TEMPFAIL
+_FAILED = const(0x200)  # marker word of services.boot
 _CONFIG_CHARS = const(20000)  # more than the validator takes
 # Linux codes its speeds; the interpreter knows only some of them by name. Elsewhere they are
 # plain numbers.
@@ -38,7 +39,12 @@ _LINUX_SPEEDS = {
 # c_cflag, Linux and BSD: 8 data bits, receiver on, no modem lines; no parity, one stop bit
 _CFLAG = {"linux": 0o4260, "darwin": 0x8B00}
 _EVEN = {"linux": 0o400, "darwin": 0x1000}  # PARENB
-_REASONS = {2: "does not exist", 13: "may not be opened (permission)", 25: "is not a serial port"}
+_REASONS = {
+    2: "does not exist",
+    13: "may not be opened (permission)",
+    25: "is not a serial port",
+    98: "is taken by another program",
+}
 
 
 def speed_code(baud, platform):
@@ -151,15 +157,19 @@ class Output:
 
 class Hardware:
     """ports: name in the configuration -> path of a tty. data_path: folder for what is kept over
-    a restart, None: nothing is."""
+    a restart, None: nothing is. options: those of hal/detect.py by name: console (bool), listen
+    (address of the TCP port)."""
 
     model = "desktop"
     serial = "0"
     has_clock = True
     cause = 0  # what reset_cause says: a test may play any start
     word = 0  # the marker
+    is_restarting = False
 
-    def __init__(self, config_path, ports, is_service=False, data_path=None):
+    def __init__(self, config_path, ports, is_service=False, data_path=None, options=()):
+        self._options = dict(options)
+        self._listener = None
         self._config_path = config_path
         self._ports = ports
         self._is_service = is_service
@@ -196,6 +206,27 @@ class Hardware:
 
         return Network(settings, None)
 
+    def open_console(self):
+        """stdin and stdout as a port, if `--console` was given; then reports go to stderr."""
+        if not self._options.get("console"):
+            return None
+        from firmline.hal.console import Console
+
+        return Console()
+
+    def open_listener(self, tcp_port):
+        from firmline.hal.tcp import Listener
+
+        address = self._options.get("listen", "127.0.0.1")
+        try:
+            self._listener = Listener(address, tcp_port)
+        except OSError as error:
+            raise OSError("TCP port %s:%d: %s" % (address, tcp_port, _reason(error)))
+        return self._listener
+
+    def last_cause(self):
+        return ""
+
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
 
@@ -225,8 +256,12 @@ class Hardware:
         return self._is_service
 
     def restart(self):
-        """Whoever started it may start it again: exit status 75."""
+        """Where somebody asked for it main.py starts anew, in this process; a program that failed
+        ends, and whoever started it may start it again: exit status 75."""
         self.make_safe()
+        if self._listener:
+            self._listener.close()
+        self.is_restarting = not self.word & _FAILED
         self._report("restart")
         sys.exit(_RESTART_STATUS)
 
@@ -235,8 +270,9 @@ class Hardware:
 
     def _report(self, text):
         """A closed stdout must not stop the controller."""
+        stream = sys.stderr if self._options.get("console") else sys.stdout
         try:
-            sys.stdout.write("firmline: %s\n" % text)
+            stream.write("firmline: %s\n" % text)
         except OSError:
             self.errors += 1
 
@@ -247,7 +283,15 @@ class Hardware:
             time.sleep_ms(1)
 
     def run_safe(self, safe_mode):
-        pass  # the process ends, and that is safe
+        """The process ends, and that is safe; with a console it stays, as a board does."""
+        if self._options.get("console"):
+            self._report("safe mode")
+            try:
+                while True:
+                    safe_mode.poll(self.ticks_ms())
+                    time.sleep_ms(1)
+            except KeyboardInterrupt:
+                self.record_cause("stopped: Ctrl-C")
 
 
 def _reason(error):

@@ -8,10 +8,15 @@ from firmline.core import snapshot as core
 from firmline.core.cycle import Cycle
 from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
+from firmline.modbus.pdu import MAY_LOOSEN
 from firmline.modbus.rtu import RtuMaster
 from firmline.modbus.server import RtuServer
 from firmline.services import config as configs
 from firmline.services.bus import Bus
+from firmline.services.config_source import MOST_BYTES
+from firmline.services.eventlog import E_CONFIG_OTHER, E_CONFIG_REFUSED
+from firmline.services.store import TwoGenerations
+from firmline.services.tools import Tools
 
 _KINDS = {"evse": core.EVSE, "battery": core.BATTERY, "pv": core.PV, "relay": core.RELAY}
 
@@ -132,7 +137,41 @@ def build_buses(config, links, open_port, ticks_us):
 
 def build_server(config, registers, open_port):
     entry = config["head_end"]
-    if entry is None:
+    if entry is None or entry["port"] is None:
         return None
     port = open_port(entry["port"], entry["baud"], False)
     return RtuServer(port, entry["baud"], entry["unit"], registers)
+
+
+def build_tools(config, controller, hardware, server):
+    """The ways in for tools: the head-end's `server`, the console where there is one, and TCP."""
+    source = config.get("source", {"generation": 0, "bytes": 0, "refused": 0, "is_other": False})
+    tools = Tools(controller, hardware, source["generation"], source["bytes"])
+    if getattr(hardware, "files", None) is not None:
+        record = TwoGenerations(hardware.files, "record", 1, MOST_BYTES)
+        record.find()
+        tools.lengths[3] = record.length
+    if controller.journal:
+        tools.earlier = controller.journal.earlier_events()
+    if source["refused"]:
+        controller.events.add(E_CONFIG_REFUSED, source["refused"])
+    if source["is_other"]:
+        controller.events.add(E_CONFIG_OTHER, source["generation"])
+    registers = controller.registers
+    entry = config["head_end"]
+    unit = entry["unit"] if entry else config.get("unit", 1)
+    if server:
+        server.pdu.files = tools
+    console = hardware.open_console()
+    if console:
+        from firmline.modbus.ascii import AsciiServer
+
+        tools.serve(AsciiServer(console, unit, registers, tools.status))
+    if entry and entry["tcp_port"] is not None:
+        from firmline.modbus.tcp import TcpServer
+
+        listener = hardware.open_listener(entry["tcp_port"])
+        rights = MAY_LOOSEN if entry["tcp_may_loosen"] else 0
+        tools.serve(TcpServer(listener, unit, registers, rights))
+    registers.tools = tools
+    return tools

@@ -17,7 +17,8 @@ KEY + reason * 256 + number of starts since the last run that was well.
 
 from firmline.core.units import const
 from firmline.modbus.crc import crc16
-from firmline.services.config import ConfigError, load
+from firmline.services.config import ConfigError
+from firmline.services.config_source import load_in_force
 
 UNKNOWN = const(0)  # codes of hardware.reset_cause()
 POWER = const(1)
@@ -52,6 +53,7 @@ START_ONLY = (
     "firmline.services.config",
     "firmline.services.config_checks",
     "firmline.services.config_fields",
+    "firmline.services.config_source",
     "firmline.services.config_text",
     "firmline.services.journal_start",
     "firmline.services.register_map",
@@ -75,7 +77,7 @@ def start(hardware, build):
             raise BootError("start: %d starts in a row did not run well for 60 s" % unwell)
         test_crc()
         test_ticks(hardware)
-        config = load(hardware.read_config())
+        config = load_in_force(hardware)
         check_board(config, hardware)
         return build(config, hardware, reason), ""
     except (BootError, ConfigError, OSError, ValueError) as error:  # ValueError: not a text

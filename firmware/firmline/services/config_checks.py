@@ -3,7 +3,7 @@
 raises ConfigError or returns. Called by config.load in the order of CHECKS.
 """
 
-from firmline.services.config_fields import MAX_FALLBACK_MS, ConfigError, shown
+from firmline.services.config_fields import MAX_FALLBACK_MS, MISSING, ConfigError, shown
 
 
 def phase_mask(phases):
@@ -86,6 +86,10 @@ def _check_ports(config):
     head_end = config["head_end"]
     if head_end is None:
         return
+    if head_end["port"] is None and head_end["tcp_port"] is None:
+        raise ConfigError(
+            "head_end.port", MISSING, "a text of 1 to 32 characters, unless there is a tcp_port"
+        )
     if head_end["port"] in ports:
         raise ConfigError("head_end.port", head_end["port"], "a port that no bus uses")
     beat_s = head_end["heartbeat_s"]

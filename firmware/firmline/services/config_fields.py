@@ -63,11 +63,13 @@ BUS = (
     ("parity", CHOICE, ("none", "even"), None, "none", ""),
 )
 HEAD_END = (
-    ("port", TEXT, 1, 32, ..., ""),
+    ("port", TEXT, 1, 32, None, ""),
     ("baud", INT, 1200, 921600, 19200, "Bd"),
     ("unit", INT, 1, 247, 1, ""),
     ("timeout_s", INT, 1, 3600, 60, "s"),
     ("heartbeat_s", INT, 1, 1800, None, "s"),
+    ("tcp_port", INT, 1, 65535, None, ""),
+    ("tcp_may_loosen", BOOL, None, None, False, ""),
 )
 NETWORK = (
     ("ssid", TEXT, 1, 32, ..., ""),

@@ -26,6 +26,8 @@ E_EXCURSION_LIMIT = const(12)
 E_LOCKED = const(13)
 E_UNLOCKED = const(14)
 E_STORE = const(15)
+E_CONFIG_REFUSED = const(16)
+E_CONFIG_OTHER = const(17)
 
 # name, what happened and what the value is; the index is the code
 CODES = (
@@ -52,6 +54,8 @@ CODES = (
     ("locked", "too many trips: off until an installer has been here; trips so far"),
     ("unlocked", "an installer ended the lock-out with the service jumper; 0"),
     ("store", "what was kept is damaged (files not used) or cannot be kept (-1)"),
+    ("config_refused", "a stored configuration makes no sense, an older one counts; generation"),
+    ("config_other", "config.json is not the stored one, which is in force; its generation"),
 )
 
 

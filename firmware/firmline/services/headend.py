@@ -103,6 +103,15 @@ class HeadEnd:
         self.dynamic_left_ms = duration_s * 1000
         return OK
 
+    def would_loosen(self, import_w, export_w, duration_s):
+        """Whether these dynamic limits could let more through than what they replace, or than
+        firm, now or by ending sooner."""
+        if duration_s * 1000 < self.dynamic_left_ms:
+            return True
+        return _exceeds(import_w, self.dynamic_import_w, self._firm_import_w) or _exceeds(
+            export_w, self.dynamic_export_w, self._firm_export_w
+        )
+
     def set_emergency(self, import_w, export_w, duration_s, now_ms):
         """As `set_dynamic`, but it only tightens: while an emergency limit is in force a looser
         one is refused, and the later of the two expiries counts."""
@@ -131,6 +140,12 @@ class HeadEnd:
     def _refuse(self):
         self.refused = (self.refused + 1) & MAX_LIMIT_W
         return ILLEGAL_VALUE
+
+
+def _exceeds(new_w, old_w, firm_w):
+    if new_w == NONE:
+        return old_w != NONE
+    return new_w > firm_w or (old_w != NONE and new_w > old_w)
 
 
 def _is_looser(new_w, old_w):

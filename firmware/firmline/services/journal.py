@@ -258,6 +258,16 @@ class Journal:
 
     # For others
 
+    def earlier_events(self):
+        """How many of the stored events are of earlier boots; they come first."""
+        one = bytearray(2)
+        count = 0
+        while self._kept.read_at(count * EVENT_BYTES, one, 2) == 2:
+            if one[0] | one[1] << 8 == self.counts[BOOTS] & 0xFFFF:
+                break
+            count += 1
+        return count
+
     def flush(self):
         """Before a restart that was asked for: everything, now."""
         self._look_s = self._events.now_s

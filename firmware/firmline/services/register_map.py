@@ -11,7 +11,7 @@ from firmline.core.units import const
 
 BASE = const(40000)
 FIRMLINE_MODEL = const(64900)  # vendor range, private, not registered with SunSpec
-MAP_VERSION = const(1)
+MAP_VERSION = const(2)
 MAX_RESOURCES = const(16)
 
 # --- telemetry: an array('i') that the app fills; every index is named here and nowhere else ---
@@ -46,8 +46,13 @@ T_EMERGENCY_IMPORT_W = const(33)
 T_EMERGENCY_EXPORT_W = const(34)
 T_EMERGENCY_LEFT_S = const(35)
 T_RESOURCES = const(36)
-T_RESOURCE_BASE = const(37)  # + 2 * i: command W, + 1: power W
-TELEMETRY_SIZE = const(69)
+T_BOOT_COUNT = const(37)  # 37..45 are filled by services.tools
+T_RESET_CAUSE = const(38)
+T_IS_SERVICE = const(39)
+T_CONFIG_GENERATION = const(40)
+T_FILE_LENGTH = const(41)  # files 1..5 in a row
+T_RESOURCE_BASE = const(46)  # + 2 * i: command W, + 1: power W
+TELEMETRY_SIZE = const(78)
 
 # --- kinds of points: how a row of the table becomes registers ---
 CONST = const(0)  # uint16; the source is the value
@@ -113,7 +118,7 @@ POINTS = (
     (203, "TotVArh_SF", ABSENT, 1, ""),
     (203, "Evt", EVENTS, T_METER_IS_USABLE, ""),
     (64900, "ID", CONST, FIRMLINE_MODEL, ""),
-    (64900, "L", CONST, 122, ""),
+    (64900, "L", CONST, 138, ""),
     (64900, "map_version", CONST, MAP_VERSION, ""),
     (64900, "mode", U16, T_MODE, ""),
     (64900, "stage", U16, T_STAGE, ""),
@@ -150,16 +155,32 @@ POINTS = (
     (64900, "emergency_duration_s", U16, T_EMERGENCY_LEFT_S, "s"),
     (64900, "resources", U16, T_RESOURCES, ""),
     (64900, "r{}_command_w r{}_power_w", I32, T_RESOURCE_BASE, "W"),
+    (64900, "boot_count", I32, T_BOOT_COUNT, ""),
+    (64900, "reset_cause", U16, T_RESET_CAUSE, ""),
+    (64900, "is_service", U16, T_IS_SERVICE, ""),
+    (64900, "config_generation", I32, T_CONFIG_GENERATION, ""),
+    (64900, "file1_length", U16, T_FILE_LENGTH, "B"),
+    (64900, "file2_length", U16, T_FILE_LENGTH + 1, "B"),
+    (64900, "file3_length", U16, T_FILE_LENGTH + 2, "B"),
+    (64900, "file4_length", U16, T_FILE_LENGTH + 3, "B"),
+    (64900, "file5_length", U16, T_FILE_LENGTH + 4, "B"),
+    (64900, "commit_file", ZERO, 1, ""),
+    (64900, "commit_length", ZERO, 1, "B"),
+    (64900, "commit_crc32", ZERO, 2, ""),
+    (64900, "restart", ZERO, 1, ""),
     (65535, "ID", CONST, 65535, ""),
     (65535, "L", CONST, 0, ""),
 )
-REGISTERS = const(303)
+REGISTERS = const(319)
 
 # Writable: one request writes one of these whole, so that it is taken or refused as one.
 HEARTBEAT = const(40225)  # 1 register, any value counts
 DYNAMIC = const(40226)  # 5 registers: import_w, export_w, duration_s
 EMERGENCY = const(40231)  # 5 registers, the same
 WRITABLE_END = const(40236)
+FILE_LENGTH = const(40307)  # files 1..5
+COMMIT = const(40312)  # 4 registers: file, length in bytes, CRC-32; services.tools
+RESTART = const(40316)  # 1 register: 0x5AFE
 
 
 def width(point):

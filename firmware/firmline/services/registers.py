@@ -16,11 +16,13 @@ from firmline.version import VERSION
 
 # Of services.register_map, but folded into the code (a test compares)
 _BASE = const(40000)
-_REGISTERS = const(303)
+_REGISTERS = const(319)
 _HEARTBEAT = const(40225)
 _DYNAMIC = const(40226)
 _EMERGENCY = const(40231)
 _WRITABLE_END = const(40236)
+_COMMIT = const(40312)
+_RESTART = const(40316)
 _AMPS = const(7)
 _VOLTS = const(8)
 _WATTS = const(9)
@@ -38,6 +40,8 @@ _T_EMERGENCY_EXPORT_W = const(34)
 _T_EMERGENCY_LEFT_S = const(35)
 
 _LIMITS = const(5)
+_TOOLS_AT = const(301)  # from boot_count on
+_MAY_LOOSEN = const(1)  # of modbus.pdu
 _ABSENT_16 = const(0x8000)
 _MISSING_SENSOR = const(0x80)
 _SUMMAND = const(0x0FFFFFFF)  # three of them stay below 2**30
@@ -48,7 +52,8 @@ _ILLEGAL_VALUE = const(3)
 class Registers:
     """`telemetry`: array('i') of TELEMETRY_SIZE, owned by the app. `site`: that part of the
     configuration; the service rating sets the scale factors, so that twice the rating fits.
-    `unit`: the Modbus address. Texts: ASCII, cut to their field."""
+    `unit`: the Modbus address. Texts: ASCII, cut to their field. `tools`: a services.tools.Tools
+    once there is one; until then nothing of it can be written."""
 
     def __init__(self, telemetry, head_end, site, unit=1, model="PCS controller", serial=""):
         from firmline.services import register_map  # dropped once all is built
@@ -63,6 +68,7 @@ class Registers:
         self._image = array("H", [0] * _REGISTERS)  # a constant, or an index of the telemetry
         self._measured_from = self._measured_to = 0  # where the kinds are that need arithmetic
         self._heartbeat = 0
+        self.tools = None
         self._import_w = NONE  # what a write asks for, until it is taken or refused
         self._export_w = NONE
         self._duration_s = 0
@@ -95,6 +101,8 @@ class Registers:
         if address < 0 or count < 1 or address + count > _REGISTERS:
             return _ILLEGAL_ADDRESS
         self.publish()
+        if self.tools and address + count > _TOOLS_AT:
+            self.tools.publish(self._telemetry)
         self._put_plain(reply.tx, address, count)
         if address < self._measured_to and address + count > self._measured_from:
             self._put_measured(address, count, reply)
@@ -141,7 +149,8 @@ class Registers:
         return total
 
     def write(self, address, count, request):
-        """uint16 values from `request.get(k)`; 0 or exception 2 (not writable), 3 (refused)."""
+        """uint16 values from `request.get(k)`, sent with `request.rights` (modbus/pdu.py); 0 or
+        exception 2 (not writable), 3 (refused), and what services.tools says of its own."""
         if address == _HEARTBEAT and count == 1:
             self._heartbeat = request.get(0)
             self._head_end.heartbeat(self._head_end.now_ms)
@@ -150,20 +159,27 @@ class Registers:
             self._import_w = _limit(request, 0)
             self._export_w = _limit(request, 2)
             self._duration_s = request.get(4)
-            return self._set(address)
+            return self._set(address, request)
+        if self.tools and address >= _COMMIT and address + count <= _RESTART + 1:
+            return self.tools.write(address, count, request)
         if count < 1 or address < _HEARTBEAT or address + count > _WRITABLE_END:
             return _ILLEGAL_ADDRESS
         return _ILLEGAL_VALUE  # a part of a block, or more than one
 
-    def _set(self, address):
+    def _set(self, address, request):
         head_end = self._head_end
         if address == _DYNAMIC:
+            if not request.rights & _MAY_LOOSEN and self._would_loosen():
+                return _ILLEGAL_VALUE
             return head_end.set_dynamic(
                 self._import_w, self._export_w, self._duration_s, head_end.now_ms
             )
         return head_end.set_emergency(
             self._import_w, self._export_w, self._duration_s, head_end.now_ms
         )
+
+    def _would_loosen(self):
+        return self._head_end.would_loosen(self._import_w, self._export_w, self._duration_s)
 
 
 def _limit(request, k):

@@ -80,6 +80,14 @@ class TwoGenerations:
         self._take(other, found)
         return self._migrated(buffer)
 
+    def keep(self, generation):
+        """Take `generation` for the one in force, if it is one of the two: the next `write` spares
+        it, and `read_at` reads it. After `find`."""
+        if self._slot >= 0 and self.generation != generation:
+            other = self._look(1 - self._slot)
+            if other and other[0] == generation:
+                self._take(1 - self._slot, other)
+
     def read_at(self, offset, buffer, n):
         """A part of the payload as it is stored, after `find`: bytes read, 0 past the end, -1."""
         n = min(n, self.length - offset)

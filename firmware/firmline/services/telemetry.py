@@ -33,8 +33,8 @@ _T_UPTIME_S = const(26)
 _T_FALLBACKS = const(27)
 _T_BUS_ERRORS = const(28)
 _T_RESOURCES = const(36)
-_T_RESOURCE_BASE = const(37)
-_TELEMETRY_SIZE = const(69)
+_T_RESOURCE_BASE = const(46)
+_TELEMETRY_SIZE = const(78)
 _MAX_RESOURCES = const(16)
 
 _WORST_AGE_MS = HALF_RING_MS

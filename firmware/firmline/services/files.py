@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: MIT
+"""The files that tools read and write by Modbus functions 20 and 21 (docs/registers.md).
+
+ 1 configuration in force, JSON text
+ 2 staged configuration, to be committed
+ 3 event log, 16 bytes an event, oldest first: sequence u32 (of this boot; 0xFFFFFFFF: of one
+   before), seconds since start u32, boot u16, code u16 (services/eventlog.py), value s32
+ 4 commissioning record, JSON text; the staged one from its first write to its commit
+ 5 identity, JSON text with spaces at its end
+
+Record number k is bytes 2k and 2k + 1, the first one high; an odd file ends with a 0. Numbers are
+big-endian. What is written is kept in memory until its commit, which checks length and CRC-32 and
+then makes it the next generation in services/store.py: a cable pulled before changes nothing, a
+power cut during it leaves the old or the new. The configuration in force is never written over.
+
+Loaded and dropped by services.tools, which also says who may write. Nothing here is for the
+control cycle: it allocates, and a commit waits for the flash.
+Source: Modbus Application Protocol V1.1b3, 6.14 and 6.15.
+"""
+
+import binascii
+import gc
+import json
+import struct
+import sys
+
+from firmline.core.mode import NAMES
+from firmline.core.units import const
+from firmline.services.journal import BOOTS, EVENT_BYTES
+from firmline.services.store import TwoGenerations
+from firmline.version import VERSION
+
+_CONFIG = const(1)
+_STAGED = const(2)
+_EVENTS = const(3)
+_RECORD = const(4)
+_IDENTITY = const(5)
+
+_READ_FILE = const(20)
+_REFERENCE = const(6)
+_MOST_RECORD = const(9999)
+_MOST_BYTES = const(16384)  # of a staged file
+_MOST_PDU = const(253)
+_EVENT_BYTES = const(16)
+_EARLIER = const(0xFFFFFFFF)
+IDENTITY_BYTES = const(512)
+CONFIG_SCHEMA = const(1)
+RECORD_SCHEMA = const(1)
+_MAP_VERSION = const(2)  # of services.register_map (a test compares)
+
+_ILLEGAL_ADDRESS = const(2)
+_ILLEGAL_VALUE = const(3)
+_DEVICE_FAILURE = const(4)
+
+
+class Files:
+    """tools: what keeps the lengths of the files, and the generation in force. staged_file: 2
+    or 4, 0 while nothing is."""
+
+    def __init__(self, controller, hardware, tools):
+        self._controller = controller
+        self._hardware = hardware
+        self._tools = tools
+        self._config = TwoGenerations(hardware.files, "config", CONFIG_SCHEMA, _MOST_BYTES)
+        self._record = TwoGenerations(hardware.files, "record", RECORD_SCHEMA, _MOST_BYTES)
+        self._text = None  # a configuration that is not in the store
+        self._identity = b""
+        self._staged = bytearray()
+        self.staged_file = 0
+        self._config.find()
+        self._config.keep(tools.in_force)
+        self._record.find()
+        self.forget()
+
+    def answer(self, pdu, n):
+        """Run function 20 or 21 of n bytes; bytes of the reply in tx[1:], or -exception code."""
+        rx = pdu.rx
+        if n < 9 or n != 2 + rx[2]:
+            return -_ILLEGAL_VALUE
+        if rx[1] == _READ_FILE:
+            return self._read_groups(pdu, n)
+        code = self._write_groups(rx, n, False) or self._write_groups(rx, n, True)
+        if code:
+            return -code
+        pdu.tx[2 : n + 1] = rx[2 : n + 1]
+        return n
+
+    def commit(self, request):
+        """Registers file, length, CRC-32 high, low: 0, or an exception code."""
+        file = request.get(0)
+        n = request.get(1)
+        crc = request.get(2) << 16 | request.get(3)
+        if file != self.staged_file or not 0 < n <= len(self._staged):
+            return _ILLEGAL_VALUE
+        payload = memoryview(self._staged)[:n]
+        if binascii.crc32(payload) & 0xFFFFFFFF != crc or not _is_object(self._staged, n):
+            return _ILLEGAL_VALUE
+        store = self._config if file == _STAGED else self._record
+        try:
+            store.write(payload, n)
+        except OSError:
+            return _DEVICE_FAILURE
+        self._config.keep(self._tools.in_force)
+        self.forget()
+        return 0
+
+    def forget(self):
+        """What was staged, and is not committed."""
+        self._staged = bytearray()
+        self.staged_file = self._tools.lengths[1] = 0
+        self._tools.lengths[3] = self._record.length
+
+    def _read_groups(self, pdu, n):
+        rx = pdu.rx
+        if (n - 2) % 7:
+            return -_ILLEGAL_VALUE
+        to = 3
+        for at in range(3, n + 1, 7):
+            kind, file, record, count = struct.unpack_from(">BHHH", rx, at)
+            if kind != _REFERENCE or record > _MOST_RECORD:
+                return -_ILLEGAL_ADDRESS
+            if count < 1 or to + 1 + 2 * count > _MOST_PDU:
+                return -_ILLEGAL_VALUE
+            code = self._read(file, 2 * record, memoryview(pdu.tx)[to + 2 : to + 2 + 2 * count])
+            if code:
+                return -code
+            pdu.tx[to] = 1 + 2 * count
+            pdu.tx[to + 1] = _REFERENCE
+            to += 2 + 2 * count
+        pdu.tx[2] = to - 3
+        return to - 1
+
+    def _read(self, file, offset, buffer):
+        """Fill the buffer from there on; 0 or an exception code."""
+        n = len(buffer)
+        buffer[n - 1] = 0  # what an odd file ends with
+        if file == _CONFIG:
+            got = self._read_config(offset, buffer)
+        elif file == self.staged_file:
+            got = _copy(self._staged, offset, buffer)
+        elif file == _EVENTS:
+            got = self._read_events(offset, buffer)
+        elif file == _RECORD:
+            got = self._record.read_at(offset, buffer, n)
+        elif file == _IDENTITY:
+            if offset == 0 or not self._identity:
+                self._identity = self._make_identity()
+            got = _copy(self._identity, offset, buffer)
+        else:
+            return _ILLEGAL_ADDRESS
+        return 0 if got > 0 and got + 1 >= n else _ILLEGAL_ADDRESS
+
+    def _read_config(self, offset, buffer):
+        if self._tools.in_force:
+            return self._config.read_at(offset, buffer, len(buffer))
+        if self._text is None:
+            try:
+                self._text = self._hardware.read_config().encode()
+            except (OSError, ValueError):  # ValueError: not a text
+                return -1
+        return _copy(self._text, offset, buffer)
+
+    def _read_events(self, offset, buffer):
+        """Event by event: the part that is asked for is copied."""
+        got = 0
+        for event in self._events_from(offset // _EVENT_BYTES):
+            skip = offset % _EVENT_BYTES if got == 0 else 0
+            part = min(_EVENT_BYTES - skip, len(buffer) - got)
+            buffer[got : got + part] = memoryview(event)[skip : skip + part]
+            got += part
+            if got == len(buffer):
+                break
+        return got
+
+    def _events_from(self, number):
+        """From the number-th on, 16 bytes each: those of earlier boots, then of this one."""
+        one = bytearray(_EVENT_BYTES)
+        events = self._controller.events
+        journal = self._controller.journal
+        boot = 0
+        if journal:
+            boot = journal.counts[BOOTS] & 0xFFFF
+            self._tools.earlier = journal.earlier_events()
+            while number < self._tools.earlier:
+                journal.events_before(number * EVENT_BYTES, one, EVENT_BYTES)
+                row = struct.unpack_from("<HHIi", one)
+                struct.pack_into(">IIHHi", one, 0, _EARLIER, row[2], row[0], row[1], row[3])
+                yield one
+                number += 1
+            number -= self._tools.earlier
+        for sequence, time_s, code, value in events.since(events.dropped + number):
+            struct.pack_into(">IIHHi", one, 0, sequence, time_s, boot, code, value)
+            yield one
+
+    def _write_groups(self, rx, n, is_real):
+        """Check all, or write all: a request is taken or refused as one. 0, or the code."""
+        at = 3
+        while at <= n:
+            if at + 7 > n:
+                return _ILLEGAL_VALUE
+            kind, file, record, count = struct.unpack_from(">BHHH", rx, at)
+            at += 7 + 2 * count
+            if kind != _REFERENCE or record > _MOST_RECORD or file not in (_STAGED, _RECORD):
+                return _ILLEGAL_ADDRESS
+            if count < 1 or at > n + 1 or 2 * (record + count) > _MOST_BYTES:
+                return _ILLEGAL_VALUE
+            if is_real:
+                self._stage(file, 2 * record, memoryview(rx)[at - 2 * count : at])
+        return 0
+
+    def _stage(self, file, offset, data):
+        """One file is staged at a time: writing another one forgets it."""
+        if file != self.staged_file:
+            self.forget()
+            self.staged_file = file
+        end = offset + len(data)
+        if end > len(self._staged):
+            self._staged.extend(bytes(end - len(self._staged)))
+        self._staged[offset:end] = data
+        self._tools.lengths[file - 1] = len(self._staged)
+
+    def status(self):
+        """One line for a person at the console."""
+        controller = self._controller
+        if hasattr(controller, "cause"):
+            text = "safe mode: " + controller.cause
+        else:
+            text = "mode %s, import limit %d W, service %d" % (
+                NAMES[controller.cycle.mode],
+                controller.cycle.limits.high_w[0],
+                self._hardware.is_service(),
+            )
+        return ("Firmline %s: %s\r\n" % (VERSION, text)).encode()
+
+    def _make_identity(self):
+        hardware = self._hardware
+        tools = self._tools
+        journal = self._controller.journal
+        identity = {
+            "model": hardware.model,
+            "serial": hardware.serial,
+            "firmware": VERSION,
+            "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
+            "map": _MAP_VERSION,
+            "reset_cause": self._controller.start_cause,
+            "boots": journal.counts[BOOTS] if journal else 0,
+            "service": bool(hardware.is_service()),
+            "schema": CONFIG_SCHEMA,
+            "config_generation": tools.in_force,
+            "config_crc32": self._crc32(self._read_config),
+            "record_crc32": self._crc32(self._read_record),
+            "free": gc.mem_free() if hasattr(gc, "mem_free") else 0,
+            "cause": "",
+        }
+        room = IDENTITY_BYTES - len(json.dumps(identity))
+        cause = hardware.last_cause()
+        while len(json.dumps(cause)) - 2 > room:  # quotes take two characters each
+            cause = cause[:-8]
+        identity["cause"] = cause
+        text = json.dumps(identity).encode()
+        return text + b" " * (IDENTITY_BYTES - len(text))
+
+    def _read_record(self, offset, buffer):
+        return self._record.read_at(offset, buffer, len(buffer))
+
+    def _crc32(self, read):
+        """Of a whole file; 0 where there is none."""
+        part = bytearray(64)
+        crc = offset = 0
+        got = read(0, part)
+        while got > 0:
+            crc = binascii.crc32(memoryview(part)[:got], crc)
+            offset += got
+            got = read(offset, part)
+        return crc & 0xFFFFFFFF
+
+
+def _copy(data, offset, buffer):
+    part = memoryview(data)[offset : offset + len(buffer)]
+    buffer[: len(part)] = part
+    return len(part)
+
+
+def _is_object(data, n):
+    """From { to }: not a check of the configuration, only of what cannot be one."""
+    space = b" \t\r\n"
+    first = 0
+    last = n - 1
+    while first < last and data[first] in space:
+        first += 1
+    while first < last and data[last] in space:
+        last -= 1
+    return data[first] == 123 and data[last] == 125

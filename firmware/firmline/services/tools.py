@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""The door for an installer's tools: who may come in, the ways they come, restart and files.
+
+Installer lock, Hazard H-14: what changes the configuration or restarts needs physical access: the
+console, or the service jumper. It never raises and allocates nothing while nobody uses it;
+services.files is imported when a file is first asked for, and dropped when nobody has for a while.
+Called by the app in each poll, by the registers and by the servers' Pdu.
+"""
+
+import gc
+import sys
+
+from firmline.core.units import const, elapsed_ms
+
+# Of services.register_map, but folded into the code (a test compares)
+_COMMIT = const(40312)
+_RESTART = const(40316)
+_T_BOOT_COUNT = const(37)
+_T_RESET_CAUSE = const(38)
+_T_IS_SERVICE = const(39)
+_T_CONFIG_GENERATION = const(40)
+_T_FILE_LENGTH = const(41)
+
+_RESTART_WORD = const(0x5AFE)
+_COMMIT_WORDS = const(4)
+_ANSWER_MS = const(500)  # until a restart: the answer and the safe commands have to leave
+_KEEP_MS = const(30000)  # services.files stays for so long after its last use ...
+_KEEP_STAGED_MS = const(600000)  # ... and with it what was staged
+_WRITE_FILE = const(21)
+_MAY_INSTALL = const(2)  # of modbus.pdu
+_ILLEGAL_FUNCTION = const(1)
+_ILLEGAL_VALUE = const(3)
+_DEVICE_FAILURE = const(4)
+_IDENTITY_BYTES = const(512)  # of services.files (a test compares)
+_BOOTS = const(1)  # of services.journal (a test compares)
+_MODULE = "firmline.services.files"
+
+
+class Tools:
+    """controller: for its `fail`, `events` and `telemetry`. in_force: the generation of the
+    configuration, 0 for one copied by hand as config.json; config_bytes: its length."""
+
+    def __init__(self, controller, hardware, in_force=0, config_bytes=0):
+        self._controller = controller
+        self._hardware = hardware
+        self._servers = []
+        self._files = None
+        self._now_ms = 0
+        self._used_ms = 0
+        self._restart_ms = -1  # when it was asked for
+        self.is_awake = False
+        self.in_force = in_force
+        self.earlier = 0  # events of earlier boots in the journal
+        self.lengths = [config_bytes, 0, 0, 0, _IDENTITY_BYTES]  # of files 1..5
+
+    def serve(self, server):
+        """One more way in: a server of firmline.modbus with a Pdu."""
+        server.pdu.files = self
+        self._servers.append(server)
+
+    def poll(self, now_ms):
+        """Some ten times a second, at every poll while `is_awake`."""
+        self._now_ms = now_ms
+        self.is_awake = self._restart_ms >= 0
+        for k in range(len(self._servers)):
+            self._servers[k].poll(now_ms)
+            self.is_awake |= self._servers[k].is_awake
+        if self._files:
+            self._look_at_files(elapsed_ms(now_ms, self._used_ms))
+        if self._restart_ms >= 0 and elapsed_ms(now_ms, self._restart_ms) >= _ANSWER_MS:
+            self._restart()
+
+    def _restart(self):
+        self._restart_ms = -1
+        if self._controller.journal:
+            self._controller.journal.flush()
+        self._hardware.restart()
+
+    def publish(self, telemetry):
+        """What the registers show of the installation."""
+        journal = self._controller.journal
+        telemetry[_T_BOOT_COUNT] = journal.counts[_BOOTS] if journal else 0
+        telemetry[_T_RESET_CAUSE] = self._controller.start_cause
+        telemetry[_T_IS_SERVICE] = self._hardware.is_service()
+        telemetry[_T_CONFIG_GENERATION] = self.in_force
+        lengths = self.lengths
+        lengths[2] = 16 * (self.earlier + len(self._controller.events))
+        for k in range(5):
+            telemetry[_T_FILE_LENGTH + k] = lengths[k]
+
+    def write(self, address, count, request):
+        """COMMIT or RESTART, whole; 0 or an exception code."""
+        if address == _RESTART:
+            if not self._may_install(request):
+                return _ILLEGAL_FUNCTION
+            return self._ask_restart(request.get(0))
+        if address != _COMMIT or count != _COMMIT_WORDS:
+            return _ILLEGAL_VALUE
+        if not self._may_install(request):
+            return _ILLEGAL_FUNCTION
+        return self._run(_commit, request, 0)
+
+    def answer(self, function, pdu, n):
+        """Functions 20 and 21 for the Pdu: bytes of the reply, or -exception code."""
+        if function == _WRITE_FILE and not self._may_install(pdu):
+            return -_ILLEGAL_FUNCTION
+        return self._run(_answer, pdu, n)
+
+    def status(self):
+        """One line for a person at the console, b"" where memory has run out."""
+        text = self._run(_status, None, 0)
+        return b"" if text == _DEVICE_FAILURE else text
+
+    def _may_install(self, request):
+        return request.rights & _MAY_INSTALL or self._hardware.is_service()
+
+    def _ask_restart(self, word):
+        if word != _RESTART_WORD:
+            return _ILLEGAL_VALUE
+        self._controller.fail()
+        self._restart_ms = self._now_ms
+        return 0
+
+    def _run(self, work, request, n):
+        """`work` with services.files, loaded if it is not. A full heap is only an answer."""
+        self._used_ms = self._now_ms
+        try:
+            if self._files is None:
+                from firmline.services.files import Files
+
+                self._files = Files(self._controller, self._hardware, self)
+            return work(self._files, request, n)
+        except MemoryError:
+            self._drop()
+            return -_DEVICE_FAILURE if n else _DEVICE_FAILURE
+
+    def _look_at_files(self, unused_ms):
+        if unused_ms >= (_KEEP_STAGED_MS if self._files.staged_file else _KEEP_MS):
+            self._drop()
+
+    def _drop(self):
+        """Forget services.files and what was staged."""
+        if self._files:
+            self._files.forget()
+            self._files = None
+        package, _, own = _MODULE.rpartition(".")
+        if _MODULE in sys.modules:
+            del sys.modules[_MODULE]
+            delattr(sys.modules[package], own)
+        gc.collect()
+
+
+def _answer(files, pdu, n):
+    return files.answer(pdu, n)
+
+
+def _commit(files, request, _):
+    return files.commit(request)
+
+
+def _status(files, _, n):
+    return files.status()
