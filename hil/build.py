@@ -136,9 +136,11 @@ def _model_fields(register_map):
     fields = {}
     for point in register_map.POINTS:
         model, name, kind, _, _ = point
+        if "{}" in name:  # the resources, and what only tools read
+            break
         if model == register_map.FIRMLINE_MODEL:
             start = address if start is None else start
-            if kind in (register_map.U16, register_map.I32) and "{}" not in name:
+            if kind in (register_map.U16, register_map.I32):
                 fields[name] = (address - start, "i32" if kind == register_map.I32 else "u16")
         address += register_map.width(point)
     return start, fields

@@ -74,10 +74,13 @@ export class Chip {
       this.onEvent(['text', this.nowNs, decoder.decode(bytes, { stream: true })]);
     };
     // A host that has nothing to say says nothing; rp2040js would send empty packets for ever, and
-    // keep the chip awake with them.
+    // keep the chip awake with them. So the chip's question waits for what `type` brings.
     const answer = mcu.usbCtrl.onEndpointRead;
+    this.usb = usb;
+    this.sayMore = null;
     mcu.usbCtrl.onEndpointRead = (endpoint, size) => {
-      if (endpoint !== usb.outEndpoint) answer(endpoint, size);
+      if (endpoint !== usb.outEndpoint || usb.txFIFO.itemCount) answer(endpoint, size);
+      else this.sayMore = () => answer(endpoint, size);
     };
     mcu.core.PC = FLASH;
   }
@@ -180,6 +183,14 @@ export class Chip {
       const alarm = this.clock.createAlarm(() => target.receive(byte));
       alarm.schedule(Math.max(0, tNs[k] - this.nowNs));
     });
+  }
+
+  /** The host writes to the chip's USB serial port; at most 512 bytes wait there. */
+  type(bytes) {
+    bytes.forEach((byte) => this.usb.sendSerialByte(byte));
+    const { sayMore } = this;
+    this.sayMore = null;
+    if (sayMore) sayMore();
   }
 
   /*

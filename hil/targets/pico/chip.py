@@ -88,6 +88,10 @@ class Chip:
         """Bytes of `data` end at times_us, one each; times in the past mean now."""
         self._tell({"rx": uart, "t": times_us, "data": data.hex()})
 
+    def type(self, data):
+        """What the host writes to the USB serial port; its answers are "text" events."""
+        self._tell({"type": data.hex()})
+
     def do(self, what):
         """ "hang": the core executes nothing more; "powerOff", "powerOn": the supply."""
         self._tell({"do": what})

@@ -9,6 +9,7 @@
  *                             bench can act on it at its own time. Events: chip.mjs, times in us.
  * {"rx": uart, "t": [us...], "data": hex}
  *                             receives bytes at those times (now, where past); no answer.
+ * {"type": hex}               what the host writes to the USB serial port; no answer.
  * {"do": "hang"}               or "powerOff", "powerOn": chip.mjs; no answer.
  * {"ints": n}                 {"values": [...] or null}: the array('i') of n entries in the RAM.
  * {"counts": 1}               {overruns, undriven, deaf, flash_writes, slept_us}: chip.py.
@@ -46,6 +47,10 @@ function answerTo(message) {
   }
   if ('do' in message) {
     chip[message.do]();
+    return null;
+  }
+  if ('type' in message) {
+    chip.type([...Buffer.from(message.type, 'hex')]);
     return null;
   }
   const bytes = [...Buffer.from(message.data, 'hex')];
