@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""The command `firmline`: everything a person does with a controller after it was built.
+
+Each command is a module of this package with two functions:
+    add_parser(subparsers)    adds its argparse parser, named as the command
+    run(arguments)            does it and returns the exit status
+A module must be cheap to import (libraries are imported where they are used), may raise ToolError
+for whatever ends it in one line, and may be missing from a reduced installation.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+
+from host_tools.errors import BAD_INPUT, DONE, FAILED, ToolError
+
+# command -> module of host_tools, in the order of the help
+COMMANDS = {
+    "flash": "flash",
+    "deploy": "deploy",
+    "commission": "commission",
+    "config": "config",
+    "status": "status",
+    "monitor": "monitor",
+    "log": "log",
+    "envelope": "envelope",
+    "report": "report",
+}
+_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+Flash, commission and watch a Firmline power control system controller."""
+_EPILOG = """\
+the first hour with a board:
+  firmline flash                          put MicroPython on it
+  firmline deploy                         put Firmline on it
+  firmline config check site.json         is this a configuration? (needs no board)
+  firmline commission --config site.json  set it, check each device, keep a record
+  firmline monitor                        watch it
+
+ways to a controller, for every command that needs one:
+  --usb [DEVICE]         its USB cable; without DEVICE the one board there is (default)
+  --rtu DEVICE[:BAUD]    its head-end port, through an RS-485 adapter
+  --tcp HOST[:PORT]      its network, where the configuration allows it
+
+exit status:
+  0  done, every check holds
+  1  something failed on the way, or a check does not hold
+  2  bad input, or no controller there: nothing was changed
+
+firmline COMMAND --help explains a command."""
+
+
+def modules():
+    """Command -> module, of those that this installation has."""
+    found = {}
+    for command, name in COMMANDS.items():
+        if importlib.util.find_spec(f"host_tools.{name}") is not None:
+            found[command] = importlib.import_module(f"host_tools.{name}")
+    return found
+
+
+def parser(commands):
+    """The argument parser over `commands` (from `modules`)."""
+    from firmline.version import VERSION
+
+    top = argparse.ArgumentParser(
+        prog="firmline",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"firmline {VERSION}")
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for module in commands.values():
+        module.add_parser(subparsers)
+    return top
+
+
+def main(arguments=None):
+    """Run one command; the exit status."""
+    commands = modules()
+    top = parser(commands)
+    try:
+        options = top.parse_args(arguments)
+        if options.command is None:
+            top.print_help()
+            return DONE
+        status = commands[options.command].run(options)
+        sys.stdout.flush()  # here, where a reader that has gone is no traceback
+        return status
+    except ToolError as error:
+        print(f"firmline: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("firmline: stopped", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to print goes nowhere
+        return FAILED
+    except OSError as error:  # a file of the user's; the cable has errors of its own
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"firmline: {name}{error.strerror or error}", file=sys.stderr)
+        return BAD_INPUT
