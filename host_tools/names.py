@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The codes of the controller in words, made from the names of the firmware's own constants.
+
+The words live here and not on the chip, where each of them would cost heap.
+"""
+
+from firmline.core import escalation, freshness, guard, limits, mode
+from firmline.services import eventlog, headend
+
+
+def _words(module, names):
+    return {getattr(module, name): name.lower().replace("_", " ") for name in names}
+
+
+MODES = _words(mode, ("START", "NORMAL", "HOLD", "FALLBACK", "TRIPPED", "SAFE"))
+STAGES = _words(escalation, ("INSIDE", "CUT", "TO_MINIMUM", "PAUSE", "TRIP"))
+HEAD_END = _words(headend, ("NEVER", "ALIVE", "SILENT"))
+SOURCES = _words(limits, ("FIRM", "DYNAMIC", "CEILING", "EMERGENCY"))
+TRUST = _words(freshness, ("FRESH", "LATE", "LOST"))
+CAUSES = _words(
+    guard, ("RANGE", "BUDGET_IMPORT", "BUDGET_EXPORT", "HELD", "FELL_BACK", "STAGE", "TRIPPED")
+)
+EVENTS = {
+    value: name[2:].lower() for name, value in vars(eventlog).items() if name.startswith("E_")
+}
+_VALUES = {"mode": MODES, "stage": STAGES, "head_end": HEAD_END, "meter": TRUST}
+
+
+def of(words, code):
+    """The word of a code, also of one that this version does not know."""
+    return words.get(code, f"code {code}")
+
+
+def causes(bits):
+    """The words of the guard's reasons."""
+    return [word for bit, word in sorted(CAUSES.items()) if bits & bit]
+
+
+def event_text(name, value, resources=()):
+    """An event's value as a person reads it. resources: names in the order of the index."""
+    if name in _VALUES:
+        return of(_VALUES[name], value)
+    if name == "limit_changed":
+        return f"import limit {value} W"
+    if name in ("device_lost", "device_back"):
+        return resources[value] if 0 <= value < len(resources) else f"resource {value + 1}"
+    return "" if name == "start" and value == 0 else str(value)
