@@ -166,6 +166,7 @@ class Hardware:
     cause = 0  # what reset_cause says: a test may play any start
     word = 0  # the marker
     is_restarting = False
+    _cause = ""
 
     def __init__(self, config_path, ports, is_service=False, data_path=None, options=()):
         self._options = dict(options)
@@ -225,7 +226,8 @@ class Hardware:
         return self._listener
 
     def last_cause(self):
-        return ""
+        """Of this process; a board keeps it in a file."""
+        return self._cause
 
     def ticks_ms(self):
         return time.ticks_ms() & TICKS_MASK  # pyright: ignore[reportOperatorIssue]
@@ -266,6 +268,7 @@ class Hardware:
         sys.exit(_RESTART_STATUS)
 
     def record_cause(self, text):
+        self._cause = text
         sys.stderr.write("firmline: %s\n" % text)
 
     def _report(self, text):

@@ -27,7 +27,15 @@ _TOP = ("schema", "board", "site", "timing", "buses", "head_end", "network", "de
 
 def load(text):
     """The configuration in `text`, complete and checked, or ConfigError for its first fault."""
-    given = parse(text)
+    config = fill(parse(text))
+    for check in CHECKS:
+        check(config)
+    return config
+
+
+def fill(given):
+    """Each field of the object `given` checked by itself, defaults filled in: what the checks
+    across fields take. Host tools use it to find every fault."""
     _refuse_unknown(given, _TOP, "")
     config = {
         "schema": _value(given.get("schema", MISSING), fields.SCHEMA, "schema"),
@@ -48,8 +56,6 @@ def load(text):
     for index, device in enumerate(_list(given, "devices", 48)):
         config["devices"].append(_device(device, "devices[%d]" % index))
     _derive(config)
-    for check in CHECKS:
-        check(config)
     return config
 
 
