@@ -53,6 +53,13 @@ exit status:
 firmline COMMAND --help explains a command."""
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage in front of it."""
+
+    def error(self, message):
+        self.exit(BAD_INPUT, f"{self.prog}: {message}; {self.prog} --help explains\n")
+
+
 def modules():
     """Command -> module, of those that this installation has."""
     found = {}
@@ -66,7 +73,7 @@ def parser(commands):
     """The argument parser over `commands` (from `modules`)."""
     from firmline.version import VERSION
 
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="firmline",
         description=_DESCRIPTION,
         epilog=_EPILOG,

@@ -172,11 +172,15 @@ def prompt_of(place):
 
     try:
         with serial.serial_for_url(place.device, baudrate=place.speed, timeout=0.3) as port:
-            port.write(b"\r\n")
+            port.write(b"\r\n?\r\n")  # Firmline answers a line, MicroPython its prompt
             said = port.read(400)
     except (OSError, ValueError):
         return None
     if b">>>" in said:
         return "a MicroPython prompt: Firmline is not running there"
     text = said.decode("ascii", "replace").strip().splitlines()
+    if b"Firmline" in said:
+        return (
+            "a Firmline, but not as this unit: give head_end.unit of its configuration, --unit N"
+        )
     return f"something that says {text[-1][:60]!r}" if text else None

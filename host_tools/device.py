@@ -55,6 +55,7 @@ class Device:
     def __init__(self, connection):
         self.connection = connection
         self.identity = self._identify()
+        self._cause = None
 
     def _identify(self):
         where = self.connection.place
@@ -86,7 +87,7 @@ class Device:
 
     def _common(self):
         chosen = register_map.of_model(register_map.COMMON)
-        return register_map.decode(chosen, self._words(chosen))
+        return self.values(chosen)
 
     def _map_version(self):
         """Walk the models to ours: its version; None where there is no such model."""
@@ -109,12 +110,14 @@ class Device:
 
     def points(self):
         """{name: value} of every point of the Firmline model."""
-        chosen = register_map.of_model(register_map.FIRMLINE)
+        return self.values(register_map.of_model(register_map.FIRMLINE))
+
+    def values(self, chosen):
+        """{name: value} of some register_map points, of one model."""
         return register_map.decode(chosen, self._words(chosen))
 
     def point(self, name):
-        chosen = [register_map.point(name)]
-        return register_map.decode(chosen, self._words(chosen))[name]
+        return self.values([register_map.point(name)])[name]
 
     # --- limits ---
 
@@ -132,7 +135,7 @@ class Device:
 
     def file_length(self, number):
         """Bytes; 0 for none. BadInput where this firmware has no files."""
-        at = register_map.point(f"file{number}_bytes")
+        at = register_map.point(f"file{number}_length")
         if at is None:
             text = "has no files to read: `firmline deploy` a newer one"
             raise BadInput(f"firmware {self.identity.version} {text}")
@@ -174,6 +177,11 @@ class Device:
             values = [number, len(data), crc >> 16, crc & 0xFFFF]
             self.connection.write(register_map.point("commit_file").address, values)
 
+    def check_unlocked(self):
+        """BadInput, before anything is done, where this way may not change the installation."""
+        if self.connection.place.kind != "usb" and not self.point("is_service"):
+            raise BadInput(_LOCKED)
+
     def restart(self):
         """Outputs safe, then a restart. Its answer may be lost with it."""
         with _unlocked(), contextlib.suppress(NoAnswer):
@@ -186,6 +194,12 @@ class Device:
         except BadInput:
             return {}
         return json_of(text, "identity")
+
+    def cause(self):
+        """The last cause that it recorded, read once; "" for none."""
+        if self._cause is None:
+            self._cause = str(self.details().get("cause") or "")
+        return self._cause
 
     def config(self):
         """The text of the configuration in force; "" where it cannot be read."""

@@ -23,7 +23,21 @@ CAUSES = _words(
 EVENTS = {
     value: name[2:].lower() for name, value in vars(eventlog).items() if name.startswith("E_")
 }
-_VALUES = {"mode": MODES, "stage": STAGES, "head_end": HEAD_END, "meter": TRUST}
+_VALUES = {
+    "mode": MODES,
+    "stage": STAGES,
+    "head_end": HEAD_END,
+    "meter": TRUST,
+    "excursion_limit": SOURCES,
+}
+_FORMS = {
+    "limit_changed": "import limit {} W",
+    "locked": "off until an installer has been here, after {} trips",
+    "unlocked": "by an installer, with the service jumper",
+    "config_refused": "generation {} makes no sense, an older one counts",
+    "config_other": "config.json is not the stored one, which is in force: generation {}",
+}
+_SIDED = {"excursion": "{} s", "excursion_w": "{} W beyond", "excursion_wh": "{} Wh beyond"}
 
 
 def of(words, code):
@@ -40,8 +54,13 @@ def event_text(name, value, resources=()):
     """An event's value as a person reads it. resources: names in the order of the index."""
     if name in _VALUES:
         return of(_VALUES[name], value)
-    if name == "limit_changed":
-        return f"import limit {value} W"
+    if name in _SIDED:
+        side = "export" if value < 0 else "import"
+        return f"{side}, {_SIDED[name].format(abs(value))}"
     if name in ("device_lost", "device_back"):
         return resources[value] if 0 <= value < len(resources) else f"resource {value + 1}"
+    if name == "store":
+        return "cannot be kept" if value < 0 else f"{value} files are damaged and not used"
+    if name in _FORMS:
+        return _FORMS[name].format(value)
     return "" if name == "start" and value == 0 else str(value)

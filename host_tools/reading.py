@@ -32,8 +32,9 @@ def phases_of(config_text):
 
 
 def take(device, config_text):
-    """Read the controller once."""
-    return of_points(device.points(), config_text)
+    """Read the controller once; where it is in safe mode, with the cause that it recorded."""
+    now = of_points(device.points(), config_text)
+    return now | {"cause": device.cause()} if now["mode"] == "safe" else now
 
 
 def of_points(points, config_text):
@@ -77,9 +78,9 @@ def _limits(points):
 def _given(points, which):
     """What the head-end asked for, or None."""
     left_s = points[f"{which}_duration_s"]
-    if not left_s:
-        return None
     limits = {key: points[f"{which}_{key}"] for key in ("import_w", "export_w")}
+    if not left_s or max(limits.values()) < 0:
+        return None
     return {key: None if w < 0 else w for key, w in limits.items()} | {"left_s": left_s}
 
 
@@ -134,19 +135,22 @@ def rows(reading):
     why = f" ({', '.join(reading['causes'])})" if reading["causes"] else ""
     age = f"sample {pcc['age_ms']} ms old" if pcc["is_usable"] else "no usable sample"
     conductor = f"{limits['conductor_a']:g} A ({limits['binding_conductor']})"
+    cause = [("cause", reading["cause"])] if reading.get("cause") else []
     return [
         ("mode", f"{reading['mode']}, escalation {reading['stage']}{why}"),
         ("PCC", f"{watts(pcc['w'])}, {age}"),
         ("conductors", f"{amps}; limit {conductor}"),
         ("import limit", limit_text(reading, "import")),
         ("export limit", limit_text(reading, "export")),
-        ("head-end", _head_end_text(reading)),
+        ("head-end", head_end_text(reading)),
         ("since start", _counter_text(counters)),
+        *cause,
     ]
 
 
-def _head_end_text(reading):
-    text = reading["head_end"]
+def head_end_text(reading):
+    """Whether it is alive, and the limits it has set."""
+    text = {"never": "never heard since start"}.get(reading["head_end"], reading["head_end"])
     for which in ("dynamic", "emergency"):
         given = reading[which]
         if given:

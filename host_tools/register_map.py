@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Where each point of the controller's map is and how its registers become a value.
 
-Derived from the firmware's own table (firmline.services.registers.POINTS): not one address or
+Derived from the firmware's own table (firmline.services.register_map.POINTS): not one address or
 width is written down a second time. Pure functions over lists of uint16.
 """
 
 from dataclasses import dataclass
 from functools import cache
 
-try:
-    from firmline.services import register_map as registers
-except ImportError:
-    from firmline.services import registers
+from firmline.services import register_map as registers
 
 BASE = registers.BASE
 FIRMLINE = registers.FIRMLINE_MODEL
@@ -26,7 +23,7 @@ NOT_A_METER_AGE_MS = 536870911  # what meter_age_ms reads when the sample is los
 
 @dataclass(frozen=True)
 class Point:
-    """One value. address: of its first register, on the wire; kind: of services.registers."""
+    """One value. address: of its first register, on the wire; kind: of services.register_map."""
 
     model: int
     name: str
