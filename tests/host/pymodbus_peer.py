@@ -62,17 +62,22 @@ class PtyPort:
 
 
 class MeterServer:
-    """A thread with a pymodbus server: `floats` (address -> float32) of one unit.
+    """A thread with a pymodbus server: `floats` (address -> float32) and `registers` (address ->
+    list of uint16) of one unit.
 
     It answers an exception for units that are not there, where a real line stays silent.
     """
 
-    def __init__(self, port_name, unit, floats, baud=19200):
+    def __init__(self, port_name, unit, floats, baud=19200, registers=()):
         self._port_name = port_name
         self._baud = baud
         data = [
             SimData(address, values=[value], datatype=DataType.FLOAT32)
             for address, value in floats.items()
+        ]
+        data += [
+            SimData(address, values=values, datatype=DataType.REGISTERS)
+            for address, values in dict(registers).items()
         ]
         self._device = SimDevice(id=unit, simdata=data)
         self._ready = threading.Event()
