@@ -20,6 +20,7 @@ from host_tools.errors import BAD_INPUT, DONE, FAILED, ToolError
 COMMANDS = {
     "flash": "flash",
     "deploy": "deploy",
+    "release": "release",
     "commission": "commission",
     "config": "config",
     "status": "status",
