@@ -22,7 +22,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-dual bench pico-assets bench-pico coverage lint format compile \
+.PHONY: help setup demo test test-dual bench pico-assets bench-pico coverage lint format compile sizes release \
 	stubs typecheck clean distclean
 
 help: ## this list
@@ -72,6 +72,13 @@ format: $(STAMPS)/test ## let ruff lay out the code
 
 compile: $(STAMPS)/test ## compile the firmware for both chips into build/mpy, and show its size
 	$(PY) -m host_tools.compile
+	$(PY) -m host_tools.sizes
+
+sizes: $(STAMPS)/test ## the size of each package in flash; fails past a bound
+	$(PY) -m host_tools.sizes
+
+release: $(STAMPS)/test ## the release archive with its hashes, in dist
+	$(PY) -m host_tools release
 
 stubs: $(foreach board,$(STUB_BOARDS),typings/$(board)/.stamp) ## fetch the MicroPython type stubs
 

@@ -30,6 +30,7 @@ NAME = "firmline"
 MANIFEST = "manifest.json"
 PACKAGE = "package.json"
 OLDEST_MICROPYTHON = (1, 24)
+OLDEST = "1.24"
 ENTRY_FILES = ("boot.py", "main.py")  # MicroPython looks for these by name, as text
 _OLDEST_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _MOST_BYTES = 4 << 20  # of one file of an archive: more than any board has
@@ -50,7 +51,7 @@ class Release:
             "name": NAME,
             "version": self.version,
             "commit": self.commit,
-            "micropython": "%d.%d" % OLDEST_MICROPYTHON,
+            "micropython": OLDEST,
             "architectures": {
                 architecture: [_entry(path, data) for path, data in files.items()]
                 for architecture, files in self.files.items()
@@ -118,7 +119,9 @@ def describe(root):
 def mip_package(version, pairs):
     """The text of a package.json. pairs: (path on the board, address relative to it)."""
     urls = ",\n".join("    " + json.dumps(list(pair)) for pair in pairs)
-    return f'{{\n  "version": {json.dumps(version)},\n  "deps": [],\n  "urls": [\n{urls}\n  ]\n}}\n'
+    return (
+        f'{{\n  "version": {json.dumps(version)},\n  "deps": [],\n  "urls": [\n{urls}\n  ]\n}}\n'
+    )
 
 
 def source_package():
@@ -214,7 +217,7 @@ def add_parser(subparsers):
         help="build the release archive of this source tree",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  firmline release\n  firmline deploy --archive dist/firmline-0.1.0.zip",
+        epilog="example:\n  firmline release && firmline deploy --archive dist/firmline-0.1.0.zip",
     )
     parser.add_argument("--out", default="dist", metavar="DIR", help="default: %(default)s")
     parser.add_argument(

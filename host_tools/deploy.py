@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""Puts Firmline on a board that runs MicroPython, over its USB cable.
+
+At every instant the board starts either the old firmware or the new one: the new files go into
+the folder that is not in use (/a or /b), every one is read back by its hash, then one small file
+names that folder, for one start. Only when the new firmware has come up is it named for good;
+when it does not, or the cable or the power goes before, the next start runs the old one. Then:
+deploy again, it goes on where it was.
+
+While it runs, what is on the board is stopped: outputs are in their safe state.
+"""
+
+import argparse
+import contextlib
+import re
+import sys
+import time
+from pathlib import Path
+
+from host_tools import bars, layout, options, release
+from host_tools.board import LinkLost, open_when_there
+from host_tools.errors import DONE, FAILED, BadInput, ToolError
+
+_BUSY_S = 2  # a board that has just been restarted is there again within
+_ASK_S = 1
+_STAY_S = 1
+_PORT_S = 15  # a port that goes away with a restart comes back within
+_ARCHITECTURES = {2: "x64", 4: "armv6m", 5: "armv6m", 6: "armv6m", 7: "armv6m", 8: "armv6m"}
+_ARCHITECTURES[10] = "xtensawin"
+_MPY = 6
+_AFTER = {
+    False: "The board restarts by itself, into the firmware it had, within 10 s; then: firmline "
+    "deploy",
+    True: "The new firmware was tried and not confirmed: the next start runs the one before it; "
+    "firmline deploy again confirms it",
+}
+
+
+def add_parser(subparsers):
+    parser = options.add_command(
+        subparsers,
+        "deploy",
+        "put Firmline on a board that runs MicroPython",
+        __doc__,
+        "  firmline deploy\n"
+        "  firmline deploy --archive firmline-0.1.0.zip --usb /dev/ttyACM0\n"
+        "  firmline deploy --config site.json",
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--usb",
+        "--port",
+        metavar="DEVICE",
+        help="its serial port (default: the one board there is)",
+    )
+    parser.add_argument(
+        "--archive",
+        type=Path,
+        metavar="FILE",
+        help="a release archive (default: this source tree, compiled for the board)",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a configuration to put there as config.json"
+    )
+    parser.add_argument(
+        "--wait",
+        type=options.seconds(1, 120),
+        default=6.0,
+        metavar="S",
+        help="how long the new firmware has to come up (default %(default)g)",
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="also where another program is on the board"
+    )
+
+
+def run(arguments):
+    archive = release.read(arguments.archive) if arguments.archive else release.build()
+    config = _read_config(arguments.config) if arguments.config else None
+    device = arguments.usb
+    if not device:
+        from host_tools.ports import the_one_board
+
+        device = the_one_board()
+    return Deployment(device, archive, config, arguments).run()
+
+
+def _read_config(path):
+    """The bytes of a configuration that the firmware accepts."""
+    from firmline.services.config import ConfigError, load
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        load(text)
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {error}") from None
+    return text.encode()
+
+
+class Deployment:
+    """One run of the command, on the board at `device`."""
+
+    def __init__(self, device, archive, config, arguments):
+        self.device = device
+        self.archive = archive
+        self.config = config
+        self.wait_s = arguments.wait
+        self.may_replace = arguments.replace
+        self._board = None
+        self._is_on_trial = False
+
+    def run(self):
+        try:
+            return self._run()
+        except LinkLost as error:
+            if self._board is None:
+                raise
+            raise ToolError(f"{error}. {_AFTER[self._is_on_trial]}") from None
+        except ToolError:
+            if self._board is not None:
+                self._board.restart()
+            raise
+        finally:
+            if self._board is not None:
+                self._board.close()
+
+    def _run(self):
+        board, said = self._connect()
+        self._board = board
+        files = self._files_for(self._identify())
+        was_running = _was_running(said, board.call("ended")[1][0])
+        plan = layout.plan(layout.read(board), files, self.config, self.may_replace)
+        if not plan.work and plan.config is None:
+            board.restart()
+            print(f"nothing to send: the board has firmline {self.archive.version}; restarted")
+            return DONE
+        if not plan.is_current:
+            print(f"sending {plan.summary()}")
+        layout.carry_out(board, plan)
+        self._is_on_trial = not plan.is_current
+        return self._try_out(plan, was_running)
+
+    def _connect(self):
+        """The open board, stopped, and what it said."""
+        try:
+            board = open_when_there(self.device, _BUSY_S)
+            return board, board.interrupt()
+        except LinkLost as error:
+            raise BadInput(str(error)) from None
+
+    def _identify(self):
+        name, version, machine, mpy, _, _ = self._board.call("who")[0]
+        text = ".".join(map(str, version))
+        print(f"{self.device}: {name} {text} on {machine}")
+        if name != "micropython":
+            raise self._refusal(f"the board runs {name}, not MicroPython: firmline flash")
+        if tuple(version) < release.OLDEST_MICROPYTHON:
+            raise self._refusal(
+                f"MicroPython {text} on the board: Firmline needs {release.OLDEST} or newer: "
+                "firmline flash"
+            )
+        if mpy & 0xFF != _MPY:
+            raise self._refusal(f"MicroPython {text} loads .mpy version {mpy & 0xFF}, not {_MPY}")
+        return mpy
+
+    def _refusal(self, reason):
+        return BadInput(f"{self.device}: {reason}")
+
+    def _files_for(self, mpy):
+        """Those for the chip; machine code among them must be of its sub-version."""
+        number = mpy >> 10 & 0xF
+        architecture = _ARCHITECTURES.get(number)
+        if architecture not in self.archive.files:
+            chip = architecture or f"of .mpy architecture {number}"
+            has = " and ".join(self.archive.files)
+            raise self._refusal(f"the chip is {chip}: there is a firmware for {has}")
+        files = self.archive.files[architecture]
+        native = {d[2] & 3 for p, d in files.items() if p.endswith(".mpy") and d[2] >> 2}
+        if native - {mpy >> 8 & 3}:
+            raise self._refusal("its MicroPython loads another version of machine code")
+        return files
+
+    def _try_out(self, plan, was_running):
+        """The new firmware runs, for one start. Keep it or go back."""
+        state, why = self._look(plan.target)
+        if state == RUNNING or (state == WAITING and not was_running):
+            layout.confirm(self._board, plan)
+            self._board.restart()
+            print(f"firmline {self.archive.version} is on the board, and {_WORDS[state]}")
+            if state == WAITING:
+                print(f"it says: {why}\nnext: firmline commission" if why else "")
+            return DONE
+        layout.go_back(self._board, plan)
+        self._board.restart()
+        before = "what was there before is back" if plan.fallback or plan.is_current else ""
+        before = before or "there was no firmware before it"
+        why = why or _WORDS[state]
+        print(f"firmline: the new firmware did not come up: {why}: {before}", file=sys.stderr)
+        return FAILED
+
+    def _look(self, target):
+        """How the new firmware does: (state, why). Stops it."""
+        said = self._listen(self._board.restart())
+        board = self._again()
+        said += board.interrupt()
+        path = board.call("who")[0][5]
+        (why,), (end,) = board.call("ended")
+        if path != f"/{target}":
+            return FELL_BACK, why or _spoken(said)
+        if _was_running(said, end):
+            return RUNNING, ""
+        if end in ("returned", "safe mode") or end.startswith("SystemExit"):
+            return WAITING, _spoken(said)
+        return BROKEN, end or _spoken(said)
+
+    def _again(self):
+        """The board, its port opened again if it was away."""
+        if not self._board.is_open:
+            self._board = open_when_there(self.device, _PORT_S)
+        return self._board
+
+    def _listen(self, said):
+        """What the board says after a restart, until it runs and stays for a second, or the time
+        is over. The port may come and go meanwhile, and what is said before it is there is lost.
+        """
+        asked_s = time.monotonic()
+        with bars.bar("waiting for the new firmware", 100) as advance:
+            end_s = asked_s + self.wait_s
+            while time.monotonic() < end_s and not _UP.search(said):
+                try:
+                    board = self._again()
+                    if time.monotonic() > asked_s + _ASK_S:
+                        asked_s = time.monotonic()
+                        board.ask()
+                    said += board.listen(0.1)
+                    advance(10 / self.wait_s)
+                except LinkLost:
+                    self._board.close()
+        if _UP.search(said):
+            with contextlib.suppress(LinkLost):
+                return said + self._again().listen(_STAY_S)
+            self._board.close()
+        return said
+
+
+RUNNING, WAITING, BROKEN, FELL_BACK = range(4)
+_WORDS = {
+    RUNNING: "runs",
+    WAITING: "waits for a configuration that it can use",
+    BROKEN: "it ended",
+    FELL_BACK: "it restarted",
+}
+# What a firmware says that has come up: at its start, or when asked (services/tools.py)
+_UP = re.compile(r"firmline: running|Firmline \S+: (safe )?mode")
+_SAID = re.compile(r"^(?:firmline: |Firmline \S+: (?=safe mode))(.*)$", re.MULTILINE)
+_USUAL = ("running", "stopped", "output")
+
+
+def _was_running(said, end):
+    """The controller says so when it is stopped; the launcher knows what ended it."""
+    return "firmline: stopped" in said or end.startswith("KeyboardInterrupt")
+
+
+def _spoken(said):
+    """What Firmline itself said, without the ordinary: one line."""
+    lines = [line.strip() for line in _SAID.findall(said)]
+    unusual = [line for line in lines if not line.startswith(_USUAL)]
+    return "; ".join(list(dict.fromkeys(unusual))[-3:])

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Puts MicroPython itself on a board: the first of two steps, `firmline deploy` is the second.
+
+Raspberry Pi Pico: hold BOOTSEL while you plug it in; it appears as a drive (RPI-RP2 or RP2350).
+The image is checked (whole? MicroPython? for this chip?) and copied there. ESP32: the image is
+checked, and esptool (pip install esptool) writes it over the serial port.
+Images: micropython.org/download
+"""
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from host_tools import bars
+from host_tools import image as images
+from host_tools.errors import DONE, FAILED, BadInput, ToolError
+
+INFO = "INFO_UF2.TXT"
+# What the boot ROMs write into INFO_UF2.TXT
+BOARD_IDS = {"RPI-RP2": "RP2040", "RP2350": "RP2350"}
+_ROOTS = ("/media/*", "/media/*/*", "/run/media/*/*", "/mnt/*", "/Volumes/*")
+_CHUNK = 64 * 1024
+_HOW = "hold BOOTSEL while you plug it in, and open its drive; or name it: --volume DIR"
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser(
+        "flash",
+        help="put MicroPython on a board",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(
+            "examples:\n"
+            "  firmline flash RPI_PICO-20260406-v1.28.0.uf2\n"
+            "  firmline flash RPI_PICO2-20260406-v1.28.0.uf2 --volume /media/me/RP2350\n"
+            "  firmline flash ESP32_GENERIC-20260406-v1.28.0.bin --usb /dev/ttyUSB0"
+        ),
+    )
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="a .uf2 (Pico) or .bin (ESP32)")
+    parser.add_argument("--volume", type=Path, metavar="DIR", help="the drive of the Pico")
+    parser.add_argument("--usb", metavar="DEVICE", help="the serial port of the ESP32")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=20,
+        metavar="S",
+        help="how long the board may take to come up, seconds; 0: do not wait (default 20)",
+    )
+    parser.add_argument("--check", action="store_true", help="only look at the image")
+
+
+def run(arguments):
+    image = images.read(arguments.image)
+    what = f"MicroPython {image.version} for {image.machine or image.chip}"
+    print(f"{image.path}: {what}")
+    if arguments.check:
+        return DONE
+    if image.chip.startswith("ESP32"):
+        return _flash_esp32(image, arguments.usb)
+    volume = find_volume(arguments.volume)
+    chip = chip_of(volume)
+    if chip != image.chip:
+        raise BadInput(f"{image.path}: for {image.chip}, but the board on {volume} is an {chip}")
+    before = _ports()
+    copy(image, volume)
+    print(f"copied to {volume}")
+    return _wait_for_board(before, arguments.wait)
+
+
+def find_volume(named, roots=_ROOTS):
+    """The drive of the one board in BOOTSEL mode."""
+    if named is not None:
+        if not (named / INFO).is_file():
+            raise BadInput(f"{named}: not the drive of a Pico in BOOTSEL mode: it has no {INFO}")
+        return named
+    found = sorted({folder for root in roots for folder in _volumes(root)})
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BadInput(f"no Pico in BOOTSEL mode: {_HOW}")
+    listed = ", ".join(map(str, found))
+    raise BadInput(f"{len(found)} boards in BOOTSEL mode: {listed}: choose one with --volume DIR")
+
+
+def _volumes(root):
+    for info in Path("/").glob(f"{root.strip('/')}/{INFO}"):
+        if _board_id(info) in BOARD_IDS:
+            yield info.parent
+
+
+def _board_id(info):
+    """The Board-ID in an INFO_UF2.TXT; "" where it cannot be read."""
+    try:
+        lines = info.read_text(encoding="latin-1").splitlines()
+    except OSError:
+        return ""
+    ids = [line.partition(":")[2].strip() for line in lines if line.startswith("Board-ID:")]
+    return ids[0] if ids else ""
+
+
+def chip_of(volume):
+    board_id = _board_id(volume / INFO)
+    if board_id not in BOARD_IDS:
+        accepted = " or ".join(BOARD_IDS)
+        raise BadInput(f"{volume}: a board called {board_id!r}: expected {accepted}")
+    return BOARD_IDS[board_id]
+
+
+def copy(image, volume):
+    """The board restarts with the last block, and its drive goes away: an error after that is
+    none."""
+    target = volume / "firmware.uf2"
+    written = 0
+    try:
+        with open(target, "wb", buffering=0) as file:
+            with bars.bar("copying", len(image.data)) as advance:
+                while written < len(image.data):
+                    count = file.write(image.data[written : written + _CHUNK])
+                    written += count
+                    os.fsync(file.fileno())
+                    advance(count)
+    except OSError as error:
+        if written < len(image.data) or (volume / INFO).exists():
+            raise ToolError(
+                f"{target}: {error.strerror} after {written} of {len(image.data)} bytes: "
+                "plug the board in again with BOOTSEL held, and repeat"
+            ) from None
+
+
+def _ports():
+    """The serial ports that may be boards; empty without pyserial."""
+    try:
+        from host_tools.ports import boards
+
+        return {board.device for board in boards()}
+    except ImportError:
+        return set()
+
+
+def _wait_for_board(before, wait_s):
+    end_s = time.monotonic() + wait_s
+    while time.monotonic() < end_s:
+        new = sorted(_ports() - before)
+        if new:
+            print(f"the board is up on {new[0]}; next: firmline deploy")
+            return DONE
+        time.sleep(0.2)
+    if wait_s:
+        print(
+            f"firmline: no board came up within {wait_s:g} s: is the cable a data cable? "
+            "Unplug it and plug it in again",
+            file=sys.stderr,
+        )
+        return FAILED
+    return DONE
+
+
+def _flash_esp32(image, device):
+    name, chip, offset = next(e for e in images.ESP_CHIPS.values() if e[0] == image.chip)
+    options = ["--chip", chip, "--port", device or "DEVICE"]
+    options += ["write_flash", "--erase-all", hex(offset), str(image.path)]
+    if importlib.util.find_spec("esptool") is None:
+        raise BadInput(
+            f"an {name} is written by esptool, which is missing: pip install esptool; then "
+            f"repeat, or: python -m esptool {' '.join(options)}"
+        )
+    if device is None:
+        raise BadInput(f"which port is the {name} on? --usb DEVICE, such as /dev/ttyUSB0")
+    done = subprocess.run([sys.executable, "-m", "esptool", *options], check=False)
+    if done.returncode:
+        raise ToolError(f"esptool ended with exit status {done.returncode}: see above")
+    print("next: firmline deploy")
+    return DONE
