@@ -104,6 +104,7 @@ class BoardHardware:
 
     port_class = SerialPort
     has_clock = True
+    is_restarting = False  # a restart of a board does not come back
 
     def __init__(self, board):
         self._board = board

@@ -80,6 +80,7 @@ class Hardware:
     has_clock = False  # it is the bench's, and starts with the first round
     cause = 0  # what reset_cause says
     word = 0  # the marker
+    is_restarting = False
 
     def __init__(self, config_path, data_path=None):
         self._config_path = config_path

@@ -186,9 +186,10 @@ class AsciiServer:
         self._port.write(piece, count)
 
     def _send_text(self):
+        text = self._text or b""
         count = 0
         while count < _PIECE_BYTES and self._sent < self._length:
-            self._piece[count] = self._text[self._sent]
+            self._piece[count] = text[self._sent]
             self._sent += 1
             count += 1
         self._port.write(self._piece, count)
