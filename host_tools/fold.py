@@ -103,10 +103,44 @@ class _Fold(ast.NodeTransformer):
         return node if node.names else None
 
 
+@cache
+def keywords():
+    """Every name that some call of the firmware passes an argument by."""
+    return {
+        node.arg
+        for path in FIRMWARE_DIR.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.keyword)
+    }
+
+
+def shorten_arguments(function):
+    """Each argument's name is kept by a board, at 20 bytes: they become a, b, c, the same in every
+    function. Not where a call may name them, or an inner function may use them."""
+    inside = list(ast.walk(function))[1:]
+    if any(isinstance(n, (ast.FunctionDef, ast.Lambda, ast.Global, ast.Nonlocal)) for n in inside):
+        return
+    taken = {node.id for node in inside if isinstance(node, ast.Name)}
+    taken |= {node.arg for node in inside if isinstance(node, ast.arg)}
+    free = (name for name in "abcdefghijklmnopqrstuvwxyz" if name not in taken)
+    short = {}
+    for argument in function.args.args:
+        if argument.arg not in keywords() and argument.arg != "self":
+            short[argument.arg] = argument.arg = next(free)
+    for node in inside:
+        if isinstance(node, ast.Name):
+            node.id = short.get(node.id, node.id)
+
+
 def folded(text, dotted=""):
-    """`text`, the source of the module `dotted` (or a script), with the constants folded."""
+    """`text`, the source of the module `dotted` (or a script), with the constants folded and, in
+    a module, the arguments shortened."""
     tree = ast.parse(text)
     tree = _Fold(tree, dotted).visit(tree)
+    if dotted:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                shorten_arguments(node)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     _drop_imports(tree, used)
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"

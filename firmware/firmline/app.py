@@ -506,6 +506,8 @@ def start(hardware):
 
     started = boot.start(hardware, Controller)
     forget(boot.START_ONLY)
+    if hardware.is_small and started[0] is not None:
+        strip(boot.BUILT_ONCE)
     return started
 
 
@@ -533,6 +535,23 @@ def _where(error):
     said = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     lines = said.strip().split("\n")
     return ", " + lines[-2].strip() if len(lines) > 1 else ""
+
+
+def strip(names):
+    """Take out of the classes of these modules, and of those below, what only builds an object."""
+    for name in list(sys.modules):
+        for start in names:
+            if name == start or name.startswith(start + "."):
+                for value in list(sys.modules[name].__dict__.values()):
+                    if isinstance(value, type):
+                        _strip_class(value)
+    gc.collect()
+
+
+def _strip_class(kind):
+    for name in list(kind.__dict__):
+        if name == "__init__" or name.startswith("_open_"):
+            setattr(kind, name, None)
 
 
 def forget(names):

@@ -137,7 +137,7 @@ def test_pymodbus_as_head_end_reads_beats_and_limits(board, tmp_path):
                 assert refused(client.write_single, address, 0) == 2, address
                 assert refused(client.write, address, [0]) == 2, address
             assert refused(client.write, 40224, [0, 3]) == 2  # half of it read-only
-            assert refused(client.read_holding, 40303, 1) == 2
+            assert refused(client.read_holding, 40319, 1) == 2
             assert client.read_holding(40000, 2) == [0x5375, 0x6E53]
             assert watts() == 4000
     finally:

@@ -29,15 +29,15 @@ class Product(Measured):
         Measured.__init__(self, table["states"])
         self.role = table["role"]
         self.unit = unit
-        self._keep_options(table, options)
-        self._keep_table(table, options)
+        self._open_options(table, options)
+        self._open_table(table, options)
         self.raw = 0  # set point of the frame being sent
         self._begun_ms = 0
         self._function = 0
         self._address = 0
         self._count = 0
 
-    def _keep_options(self, table, options):
+    def _open_options(self, table, options):
         phases = options.get("phases", 7)
         self.phase_count = (phases & 1) + (phases >> 1 & 1) + (phases >> 2 & 1) or 1
         self.voltage_dv = options.get("voltage_dv", 2300)
@@ -52,7 +52,7 @@ class Product(Measured):
         self._is_split = self.role == "evse" and options.get("split_phase", False)
         self.timer_is_safe = options.get("reversion_is_safe", False)
 
-    def _keep_table(self, table, options):
+    def _open_table(self, table, options):
         places = conductors(self.role, options.get("phases", 7), self._is_split)
         self._models = table["models"]
         self._chain = ModelChain(self._models, options.get("base", 40000))

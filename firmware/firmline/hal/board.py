@@ -104,6 +104,7 @@ class BoardHardware:
 
     port_class = SerialPort
     has_clock = True
+    is_small = True  # memory: what only the start needs is dropped
     is_restarting = False  # a restart of a board does not come back
 
     def __init__(self, board):

@@ -81,6 +81,7 @@ class Hardware:
     cause = 0  # what reset_cause says
     word = 0  # the marker
     is_restarting = False
+    is_small = False
 
     def __init__(self, config_path, data_path=None):
         self._config_path = config_path

@@ -166,6 +166,7 @@ class Hardware:
     cause = 0  # what reset_cause says: a test may play any start
     word = 0  # the marker
     is_restarting = False
+    is_small = False
     _cause = ""
 
     def __init__(self, config_path, ports, is_service=False, data_path=None, options=()):

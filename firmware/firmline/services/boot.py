@@ -60,6 +60,24 @@ START_ONLY = (
 )
 
 
+# Classes of which no object is made once the controller runs
+BUILT_ONCE = (
+    "firmline.app",
+    "firmline.core",
+    "firmline.devices",
+    "firmline.hal",
+    "firmline.modbus",
+    "firmline.services.bus",
+    "firmline.services.eventlog",
+    "firmline.services.excursions",
+    "firmline.services.headend",
+    "firmline.services.journal",
+    "firmline.services.registers",
+    "firmline.services.telemetry",
+    "firmline.services.tools",
+)
+
+
 class BootError(Exception):
     """A stage that failed; its text is the cause."""
 
