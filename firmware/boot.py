@@ -9,10 +9,10 @@ import gc
 
 import machine
 
-from firmline.hal import choose
-
 
 def make_safe():
+    from firmline.hal import choose  # not kept
+
     board = choose.board()
     pull = machine.Pin.PULL_UP if board.IDLE_LEVEL else machine.Pin.PULL_DOWN
     for pin in board.OUTPUT_PINS:
@@ -22,4 +22,5 @@ def make_safe():
 
 
 make_safe()
+del make_safe
 gc.threshold(16384)  # taken back by hal.board when the controller runs

@@ -81,6 +81,8 @@ class _Fold(ast.NodeTransformer):
         self._modules = names.modules
         self._own = table.get(dotted, {})
         self._numbers = {**names.numbers, **self._own}
+        nodes = ast.walk(tree)
+        self._functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
     def visit_Name(self, node):
         if isinstance(node.ctx, ast.Load) and node.id in self._numbers:
@@ -88,6 +90,8 @@ class _Fold(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node):
+        if node.attr not in self._functions:  # a script may have one of that name
+            node.attr = private_attributes().get(node.attr, node.attr)
         if isinstance(node.value, ast.Name) and node.attr in self._modules.get(node.value.id, ()):
             return ast.copy_location(ast.Constant(self._modules[node.value.id][node.attr]), node)
         return self.generic_visit(node)
@@ -101,6 +105,26 @@ class _Fold(ast.NodeTransformer):
         known = self._table.get(node.module, {})
         node.names = [alias for alias in node.names if alias.name not in known]
         return node if node.names else None
+
+
+@cache
+def private_attributes():
+    """{"_name": short name} of every private attribute of an object, the same in all modules.
+    Functions keep their names, for tracebacks; so does what a class body or a text names."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FIRMWARE_DIR.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    kept = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    kept |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            kept |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    private = {n.attr for n in attributes if isinstance(n.ctx, ast.Store) and n.attr[0] == "_"}
+    taken = kept | {node.attr for node in attributes}
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    short = ("_" + a + b for a in letters for b in ["", *letters])
+    free = (name for name in short if name not in taken)
+    return {name: next(free) for name in sorted(private - kept)}
 
 
 @cache

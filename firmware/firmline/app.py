@@ -6,7 +6,6 @@ same object runs on a board, on a desktop interpreter and inside the bench. It m
 command that did not come from the guard.
 """
 
-import gc
 import io
 import sys
 
@@ -65,7 +64,8 @@ class Controller:
         self.start_cause = cause
         self._is_on_trial = True
         self.site = assembly.build_site(config)
-        self.resources, self._entries = assembly.build_resources(config)
+        self.resources, entries = assembly.build_resources(config)
+        self._reserve_permille = [entry.get("min_soc_permille", 0) for entry in entries]
         self.snapshot = Snapshot()
         self.cycle = assembly.build_cycle(config, self.site, self.resources, self.snapshot)
         self._tick_ms = config["timing"]["tick_ms"]
@@ -77,14 +77,14 @@ class Controller:
         self.worst_cycle_us = 0
         self.supervisor = Supervisor(self._tick_ms)
         self.events = eventlog.EventLog()
-        self._open_devices(config, assembly)
-        self._open_outputs(config, assembly)
+        self._open_devices(config, entries, assembly)
+        self._open_outputs(config, entries, assembly)
         self._open_head_end(config, assembly)
         self.network = None
         if config["network"]:
             self.network = hardware.open_network(config["network"])
         self.events.add(eventlog.E_START, cause)
-        self.journal = self._open_journal()
+        self.journal = self._open_journal([entry.get("pin") for entry in entries])
         self.tools = assembly.build_tools(config, self, self._hardware, self._server)
         self._was_online = bytearray(self.resources.count)
         self._is_roll_due = True  # somebody may have come or gone
@@ -92,7 +92,7 @@ class Controller:
         self._noted[E_METER] = self.cycle.trust.state
         self._noted[E_LIMIT_CHANGED] = self.cycle.limits.high_w[0]
 
-    def _open_devices(self, config, assembly):
+    def _open_devices(self, config, entries, assembly):
         """Links in the order of the resources (None for relays), the PCC meter apart."""
         pairs = []
         links = []
@@ -101,7 +101,7 @@ class Controller:
             if assembly.role_of(device) == "meter":
                 self.meter = assembly.build_link(device, config)
                 pairs.append((device, self.meter))
-        for device in self._entries:
+        for device in entries:
             link = None
             if "unit" in device:
                 link = assembly.build_link(device, config)
@@ -126,12 +126,12 @@ class Controller:
         self._ports.append(port)
         return port
 
-    def _open_outputs(self, config, assembly):
+    def _open_outputs(self, config, entries, assembly):
         """Relays in the order of the resources (None for the rest), and the trip outputs; what
         reads them back in the same order."""
         self._readbacks = []
         outputs = []
-        for device in self._entries:
+        for device in entries:
             output = None
             if "pin" not in device:
                 self._readbacks.append(None)
@@ -173,16 +173,14 @@ class Controller:
         )
         self._server = assembly.build_server(config, self.registers, self._open_port)
 
-    def _open_journal(self):
-        """None where nothing can be kept. Only a board has a service jumper."""
+    def _open_journal(self, pins):
+        """None where nothing can be kept. `pins` of the resources, None where there is none."""
         hardware = self._hardware
         if getattr(hardware, "files", None) is None:
             return None
         from firmline.services.journal_start import open_journal
 
-        pins = [entry.get("pin") for entry in self._entries]
-        is_service = getattr(hardware, "is_service", None)
-        is_service = is_service is not None and is_service()
+        is_service = hardware.is_service()
         return open_journal(self, hardware.files, pins, is_service, hardware.record_cause)
 
     def poll(self, now_ms):
@@ -371,7 +369,7 @@ class Controller:
 
     def _look_at_charge(self, index, soc_permille):
         """An unknown state of charge (-1) counts as low."""
-        self.resources.is_low[index] = soc_permille <= self._entries[index]["min_soc_permille"]
+        self.resources.is_low[index] = soc_permille <= self._reserve_permille[index]
 
     def _note_reading(self, index, power_w):
         """Steady: two readings in a row that agree within 200 W or a sixteenth."""
@@ -502,12 +500,10 @@ def main(hardware):
 
 def start(hardware):
     """(controller, "") or (None, why not); what only the start needs is gone afterwards."""
-    from firmline.services import boot
+    from firmline.services import boot, memory
 
     started = boot.start(hardware, Controller)
-    forget(boot.START_ONLY)
-    if hardware.is_small and started[0] is not None:
-        strip(boot.BUILT_ONCE)
+    memory.tidy(hardware.is_small and started[0] is not None)
     return started
 
 
@@ -535,33 +531,3 @@ def _where(error):
     said = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     lines = said.strip().split("\n")
     return ", " + lines[-2].strip() if len(lines) > 1 else ""
-
-
-def strip(names):
-    """Take out of the classes of these modules, and of those below, what only builds an object."""
-    for name in list(sys.modules):
-        for start in names:
-            if name == start or name.startswith(start + "."):
-                for value in list(sys.modules[name].__dict__.values()):
-                    if isinstance(value, type):
-                        _strip_class(value)
-    gc.collect()
-
-
-def _strip_class(kind):
-    for name in list(kind.__dict__):
-        if name == "__init__" or name.startswith("_open_"):
-            setattr(kind, name, None)
-
-
-def forget(names):
-    """Take modules out of memory, those below a package too. Who still holds one keeps it."""
-    for name in list(sys.modules):
-        for start in names:
-            if name == start or name.startswith(start + "."):
-                above, _, own = name.rpartition(".")
-                if above in sys.modules and hasattr(sys.modules[above], own):
-                    delattr(sys.modules[above], own)
-                del sys.modules[name]
-                break
-    gc.collect()

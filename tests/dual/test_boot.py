@@ -5,7 +5,7 @@ safe outputs with a cause."""
 import json
 
 from firmline import app
-from firmline.services import boot
+from firmline.services import boot, memory
 from firmline.services.safe_mode import SafeMode
 
 KEY = 0x0B5A0000
@@ -32,6 +32,7 @@ class FakeHardware:
     model = "pico"
     serial = "0"
     has_clock = True
+    is_small = False
 
     def __init__(self, cause=POWER, word=0):
         self.cause = cause
@@ -101,13 +102,13 @@ def refusal(hardware):
 
 def run_main(hardware):
     """app.main with the fake as its own controller; nothing is dropped from memory."""
-    kept = app.Controller, app.forget
+    kept = app.Controller, memory.tidy
     app.Controller = hardware.build
-    app.forget = lambda names: None
+    memory.tidy = lambda is_small: None
     try:
         return app.main(hardware)
     finally:
-        app.Controller, app.forget = kept
+        app.Controller, memory.tidy = kept
 
 
 def failing(error):
@@ -317,9 +318,9 @@ def test_forget_drops_modules_and_packages_and_leaves_the_rest():
     names = {"x9": above, "x9.one": above.one, "x9.one.two": Module(), "x9.only": above.only}
     for name in names:
         sys.modules[name] = names[name]
-    app.forget(("x9.one", "x9.absent"))
+    memory.forget(("x9.one", "x9.absent"))
     assert "x9.one" not in sys.modules and "x9.one.two" not in sys.modules
     assert not hasattr(above, "one")
     assert above.only is sys.modules["x9.only"]
-    app.forget(("x9",))
+    memory.forget(("x9",))
     assert "x9" not in sys.modules and "x9.only" not in sys.modules

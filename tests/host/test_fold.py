@@ -40,8 +40,32 @@ def test_own_constants_go_and_what_only_looks_like_one_stays():
 
     assert found["TICKS_MASK"] == (1 << 30) - 1
     assert "TICKS_MASK" not in text
-    assert "then_ms & 1073741823" in text
+    assert "a - b & 1073741823" in text
     assert folded("self.TRIPPED = machine.TRIPPED\n") == "self.TRIPPED = machine.TRIPPED\n"
+
+
+def test_arguments_become_short_except_where_a_call_names_them():
+    source = "def f(now_ms, count, a_word):\n    b = now_ms\n    return b + count * a_word\n"
+
+    assert "count" in fold.keywords()
+    assert folded(source, "firmline.x") == (
+        "def f(a, count, c):\n    b = a\n    return b + count * c\n"
+    )
+    assert folded(source) == source, "a script may be called by name"
+
+
+def test_arguments_that_an_inner_function_uses_stay():
+    source = "def f(word):\n    return lambda: word\n"
+
+    assert folded(source, "firmline.x") == source
+
+
+def test_private_attributes_are_short_everywhere_and_functions_keep_their_names():
+    short = fold.private_attributes()
+
+    assert len(set(short.values())) == len(short) > 200
+    assert not set(short) & {"_poll_all", "_look_at_resources"}
+    assert folded("x._cycle_ms = y._poll_all\n") == f"x.{short['_cycle_ms']} = y._poll_all\n"
 
 
 def test_a_constant_made_of_constants_is_known():

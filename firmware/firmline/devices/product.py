@@ -6,7 +6,6 @@ Base of devices.link, which knows when to send what. Allocates nothing after con
 
 from firmline.core.units import clamp, const
 from firmline.devices.chain import ModelChain
-from firmline.devices.layout import conductors, placed_blocks, placed_identify
 from firmline.devices.measured import Measured
 from firmline.devices.setpoint import word_value
 from firmline.modbus.rtu import WRITE_SINGLE
@@ -53,6 +52,8 @@ class Product(Measured):
         self.timer_is_safe = options.get("reversion_is_safe", False)
 
     def _open_table(self, table, options):
+        from firmline.devices.layout import conductors, placed_blocks, placed_identify  # not kept
+
         places = conductors(self.role, options.get("phases", 7), self._is_split)
         self._models = table["models"]
         self._chain = ModelChain(self._models, options.get("base", 40000))

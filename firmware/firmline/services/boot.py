@@ -39,45 +39,6 @@ _TICK_LIMIT = const(10000)  # readings of the clock; a board makes some 100 a mi
 _SIMULATED = ("desktop", "lockstep")  # models that may play any board
 
 
-# Needed to build the controller, and dropped once it runs: 30 kB on a board
-START_ONLY = (
-    "firmline.devices.batteries",
-    "firmline.devices.catalog",
-    "firmline.devices.evse",
-    "firmline.devices.inverters",
-    "firmline.devices.layout",
-    "firmline.devices.meters",
-    "firmline.hal.detect",
-    "firmline.services.assembly",
-    "firmline.services.boot",
-    "firmline.services.config",
-    "firmline.services.config_checks",
-    "firmline.services.config_fields",
-    "firmline.services.config_source",
-    "firmline.services.config_text",
-    "firmline.services.journal_start",
-    "firmline.services.register_map",
-)
-
-
-# Classes of which no object is made once the controller runs
-BUILT_ONCE = (
-    "firmline.app",
-    "firmline.core",
-    "firmline.devices",
-    "firmline.hal",
-    "firmline.modbus",
-    "firmline.services.bus",
-    "firmline.services.eventlog",
-    "firmline.services.excursions",
-    "firmline.services.headend",
-    "firmline.services.journal",
-    "firmline.services.registers",
-    "firmline.services.telemetry",
-    "firmline.services.tools",
-)
-
-
 class BootError(Exception):
     """A stage that failed; its text is the cause."""
 

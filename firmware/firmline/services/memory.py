@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What a board keeps in memory once the controller runs. Called by app.start; not kept itself."""
+
+import gc
+import sys
+
+# Needed to build the controller, and dropped once it runs: 30 kB on a board
+_START_ONLY = (
+    "firmline.devices.batteries",
+    "firmline.devices.catalog",
+    "firmline.devices.evse",
+    "firmline.devices.inverters",
+    "firmline.devices.layout",
+    "firmline.devices.meters",
+    "firmline.hal.choose",
+    "firmline.hal.detect",
+    "firmline.services.assembly",
+    "firmline.services.boot",
+    "firmline.services.config",
+    "firmline.services.config_checks",
+    "firmline.services.config_fields",
+    "firmline.services.config_source",
+    "firmline.services.config_text",
+    "firmline.services.journal_start",
+    "firmline.services.memory",
+    "firmline.services.register_map",
+)
+
+
+# Classes of which no object is made once the controller runs
+_BUILT_ONCE = (
+    "firmline.app",
+    "firmline.core",
+    "firmline.devices",
+    "firmline.hal",
+    "firmline.modbus",
+    "firmline.services.bus",
+    "firmline.services.eventlog",
+    "firmline.services.excursions",
+    "firmline.services.headend",
+    "firmline.services.journal",
+    "firmline.services.registers",
+    "firmline.services.telemetry",
+    "firmline.services.tools",
+)
+
+
+def tidy(is_small):
+    """Drop the modules of the start; where memory is small, constructors too."""
+    forget(_START_ONLY)
+    if is_small:
+        for name in list(sys.modules):
+            if _is_among(name, _BUILT_ONCE):
+                strip(sys.modules[name])
+        gc.collect()
+
+
+def _is_among(name, names):
+    """`name` is one of them, or below one."""
+    for start in names:
+        if name == start or name.startswith(start + "."):
+            return True
+    return False
+
+
+def forget(names):
+    """Take modules out of memory, those below a package too. Who still holds one keeps it."""
+    for name in list(sys.modules):
+        if _is_among(name, names):
+            above, _, own = name.rpartition(".")
+            if above in sys.modules and hasattr(sys.modules[above], own):
+                delattr(sys.modules[above], own)
+            del sys.modules[name]
+    gc.collect()
+
+
+def strip(module):
+    """Take out of its classes what only builds an object: the constructor and what opens."""
+    for kind in list(module.__dict__.values()):
+        if isinstance(kind, type):
+            for name in list(kind.__dict__):
+                if name == "__init__" or name.lstrip("_").startswith("open_"):
+                    setattr(kind, name, None)
