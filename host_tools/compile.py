@@ -26,7 +26,7 @@ VIPER = (
     "firmline/core/shares.py",
     "firmline/devices/ct_kernel.py",
     "firmline/devices/due.py",
-    "firmline/devices/fields.py",
+    "firmline/devices/floats.py",
     "firmline/modbus/words.py",
 )
 OPTIMISE = "-O3"  # no line numbers: 5 kB of RAM; a traceback names module and function

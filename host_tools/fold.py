@@ -9,6 +9,7 @@ compiled firmware, as those of tests/pico do, has to be folded too.
 """
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -82,16 +83,24 @@ class _Fold(ast.NodeTransformer):
         self._own = table.get(dotted, {})
         self._numbers = {**names.numbers, **self._own}
         nodes = ast.walk(tree)
+        self._is_ours = dotted != ""
         self._functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
+    def visit_FunctionDef(self, node):
+        if self._is_ours:
+            node.name = private_names().get(node.name, node.name)
+        return self.generic_visit(node)
+
     def visit_Name(self, node):
+        if self._is_ours and node.id in self._functions:
+            node.id = private_names().get(node.id, node.id)
         if isinstance(node.ctx, ast.Load) and node.id in self._numbers:
             return ast.copy_location(ast.Constant(self._numbers[node.id]), node)
         return node
 
     def visit_Attribute(self, node):
-        if node.attr not in self._functions:  # a script may have one of that name
-            node.attr = private_attributes().get(node.attr, node.attr)
+        if self._is_ours or node.attr not in self._functions:  # a script's own stay
+            node.attr = private_names().get(node.attr, node.attr)
         if isinstance(node.value, ast.Name) and node.attr in self._modules.get(node.value.id, ()):
             return ast.copy_location(ast.Constant(self._modules[node.value.id][node.attr]), node)
         return self.generic_visit(node)
@@ -108,23 +117,34 @@ class _Fold(ast.NodeTransformer):
 
 
 @cache
-def private_attributes():
-    """{"_name": short name} of every private attribute of an object, the same in all modules.
-    Functions keep their names, for tracebacks; so does what a class body or a text names."""
+def private_names():
+    """{"_name": short name} of the private attributes and functions, the same in all modules. What
+    a class body, a module or a text names stays, and `_open_`, by which memory.strip goes."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FIRMWARE_DIR.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
-    kept = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    kept |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    found = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    kept = {node.value for node in nodes if isinstance(node, ast.Constant)}
     for node in nodes:
-        if isinstance(node, ast.ClassDef):
-            kept |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    private = {n.attr for n in attributes if isinstance(n.ctx, ast.Store) and n.attr[0] == "_"}
-    taken = kept | {node.attr for node in attributes}
+        if isinstance(node, (ast.ClassDef, ast.Module)):
+            bodies = [line for line in node.body if isinstance(line, ast.Assign)]
+            names = [
+                name for line in bodies for target in line.targets for name in ast.walk(target)
+            ]
+            kept |= {name.id for name in names if isinstance(name, ast.Name)}
+    private = {name for name in found if name[0] == "_" and not name.startswith(("__", "_open_"))}
+    taken = found | kept | {node.attr for node in attributes}
     letters = "abcdefghijklmnopqrstuvwxyz"
     short = ("_" + a + b for a in letters for b in ["", *letters])
     free = (name for name in short if name not in taken)
     return {name: next(free) for name in sorted(private - kept)}
+
+
+def unfolded(text):
+    """`text` that a board said, with the names of its functions as they are in the source."""
+    names = {short: name for name, short in private_names().items()}
+    return re.sub(r"\b_[a-z]{1,2}\b", lambda found: names.get(found[0], found[0]), text)
 
 
 @cache

@@ -6,14 +6,15 @@ from array import array
 
 from modbus_fakes import reply_bytes
 
-from firmline.devices import fields
+from firmline.devices import fields, floats
+from firmline.devices.catalog import PLACES, table_of
 
 INVALID = -0x3FFFFFFF
 LIMIT = (1 << 29) - 1
 
 
 def scaled(high, low, numerator=1):
-    return fields.float_scaled(high, low, numerator)
+    return floats.float_scaled(high, low, numerator)
 
 
 def words(value):
@@ -203,3 +204,11 @@ def test_product_with_the_numerator_stays_in_range():
     assert decode(fields.I32, (0xFFF7, 52954), 1000) == -536870000
     assert decode(fields.I32, (0xFFF7, 52953), 1000) == INVALID
     assert decode(fields.U16, (70,), 1, 4) == 18
+
+
+def test_no_block_of_any_product_mixes_floats_with_other_numbers():
+    for name in PLACES:
+        table = table_of(name)
+        reads = [block[5] for block in table["blocks"]] + [read[5] for read in table["identify"]]
+        for read in reads:
+            assert len({field[1] == fields.F32 for field in read}) <= 1, name

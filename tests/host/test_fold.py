@@ -60,12 +60,20 @@ def test_arguments_that_an_inner_function_uses_stay():
     assert folded(source, "firmline.x") == source
 
 
-def test_private_attributes_are_short_everywhere_and_functions_keep_their_names():
-    short = fold.private_attributes()
+def test_private_names_are_short_everywhere_and_can_be_told_again():
+    short = fold.private_names()
 
-    assert len(set(short.values())) == len(short) > 200
-    assert not set(short) & {"_poll_all", "_look_at_resources"}
-    assert folded("x._cycle_ms = y._poll_all\n") == f"x.{short['_cycle_ms']} = y._poll_all\n"
+    assert len(set(short.values())) == len(short) > 400
+    assert "_open_outputs" not in short, "what builds is found by its name"
+    poll, cycle = short["_poll_all"], short["_cycle_ms"]
+    assert folded("x._cycle_ms = y._poll_all\n") == f"x.{cycle} = y.{poll}\n"
+    assert fold.unfolded(f"stopped: x, in {poll}") == "stopped: x, in _poll_all"
+
+
+def test_a_script_keeps_its_own_functions():
+    source = "class A:\n\n    def _poll_all(self):\n        return self._poll_all\n"
+
+    assert folded(source) == source
 
 
 def test_a_constant_made_of_constants_is_known():

@@ -11,12 +11,12 @@ target      where the value goes in the link (below)
 scale       NO_SCALE, the offset of the SunSpec scale factor read in the same block, or
             SCALE_SET / SCALE_W / SCALE_AUX: a scale factor kept from the identification
 
-A block's fields lie in one array("i"), six numbers each. Integers only, nothing allocated, nothing
-raised; on a board the functions are machine code, so they keep to the rules of modbus.words.
-Called by devices.measured.
+A block's fields lie in one array("i"), six numbers each. A block has floats (F32) or integers, not
+both. Integers only, nothing allocated, nothing raised. Called by devices.measured.
 """
 
-from firmline.core.units import const, ptr8, ptr32
+from firmline.core.units import const
+from firmline.devices.floats import decode_floats
 
 INVALID = const(-0x3FFFFFFF)
 
@@ -61,49 +61,13 @@ _LIMIT = const(0x1FFFFFFF)
 _TENTH_OF_LIMIT = const(53687091)
 _DATA_AT = const(3)  # in a reply: unit, function and byte count come before
 _FIELD = const(6)  # numbers that make a field
+_KIND = const(1)  # the second
 MOST_FIELDS = const(12)  # of a block
 _SCALES_AT = const(12)  # in the working array: behind the decoded values
 WORK = const(15)  # its length
 
 
-def float_scaled(high: int, low: int, numerator: int) -> int:
-    """round(float32 * numerator) as an int, |result| < 2**29; INVALID for NaN, Inf or beyond.
-
-    0 < numerator <= 1000. The fraction is cut to 19 bits first: numerator / 2**19 stays below
-    0.002 units, and no intermediate leaves 30 bits.
-    """
-    exponent = (high >> 7) & 0xFF
-    if exponent == 0xFF:
-        return INVALID
-    mantissa = ((high & 0x7F) << 16) | low | 0x800000
-    shift = 150 - exponent
-    if shift <= 0:
-        if shift < -5:
-            return INVALID
-        whole = mantissa << (0 - shift)
-        fraction = 0
-    elif shift > 43:  # below 2**-19, zero and denormals included
-        return 0
-    else:
-        whole = 0
-        if shift < 24:
-            whole = mantissa >> shift
-        fraction = mantissa
-        if shift < 24:
-            fraction = mantissa - (whole << shift)
-        if shift > 19:
-            fraction = fraction >> (shift - 19)
-        else:
-            fraction = fraction << (19 - shift)
-    if whole > _LIMIT // numerator:
-        return INVALID
-    whole = whole * numerator + ((fraction * numerator + 0x40000) >> 19)
-    if whole > _LIMIT:
-        return INVALID
-    return 0 - whole if high & 0x8000 else whole
-
-
-def decimal_scaled(raw: int, power: int, denominator: int) -> int:
+def decimal_scaled(raw, power, denominator):
     """round(raw * 10**power / denominator) or INVALID.
 
     |raw| < 2**29, -10 <= power <= 10, 1 <= denominator <= 1000.
@@ -127,7 +91,7 @@ def decimal_scaled(raw: int, power: int, denominator: int) -> int:
     return 0 - size if raw < 0 else size
 
 
-def raw_value(data: ptr8, at: int, kind: int) -> int:
+def raw_value(data, at, kind):
     """The integer kinds before scaling, or INVALID. `at`: byte of the reply."""
     value = (data[at] << 8) | data[at + 1]
     if kind == SUNS_U16:
@@ -153,58 +117,61 @@ def raw_value(data: ptr8, at: int, kind: int) -> int:
     return value
 
 
-def power_of(data: ptr8, scale: int, work: ptr32) -> int:
+def power_of(data, scale, work):
     """The decimal scale factor that applies to a field, or INVALID."""
     if scale >= 0:
-        return int(raw_value(data, _DATA_AT + 2 * scale, SUNS_SF))
+        return raw_value(data, _DATA_AT + 2 * scale, SUNS_SF)
     if scale == NO_SCALE:
         return 0
     return work[_SCALES_AT + SCALE_SET - scale]
 
 
-def float_value(data: ptr8, at: int, numerator: int) -> int:
-    high = (data[at] << 8) | data[at + 1]
-    at = (data[at + 2] << 8) | data[at + 3]
-    return int(float_scaled(high, at, numerator))
-
-
-def decode(data: ptr8, fields: ptr32, at: int, work: ptr32) -> int:
+def decode(data, fields, at, work):
     """Value of the field whose six numbers begin at fields[at], or INVALID."""
+    raw = _raw(data, fields, at)
+    if raw == INVALID or fields[at + 1] >= U16_BITS:
+        return _limited(raw, fields, at)
+    power = power_of(data, fields[at + 5], work)
+    return _scaled(raw, fields, at, power)
+
+
+def _raw(data, fields, at):
     kind = fields[at + 1]
-    raw = _DATA_AT + 2 * fields[at]
-    if kind == F32:
-        at = fields[at + 2]
-        return int(float_value(data, raw, at))
-    raw = int(raw_value(data, raw, kind))
-    if raw == INVALID:
-        return INVALID
-    if kind == U16_BITS:
+    at = _DATA_AT + 2 * fields[at]
+    return raw_value(data, at, kind)
+
+
+def _limited(raw, fields, at):
+    if fields[at + 1] == U16_BITS:
         return (raw >> fields[at + 2]) & fields[at + 3]
-    if kind == U16_WITHIN or kind == U32_WITHIN:
-        return raw if fields[at + 2] <= raw and raw <= fields[at + 3] else INVALID
+    if raw != INVALID and fields[at + 2] <= raw <= fields[at + 3]:
+        return raw
+    return INVALID
+
+
+def _scaled(raw, fields, at, power):
+    if power == INVALID:
+        return INVALID
     if fields[at + 2] != 1:
-        if raw > _LIMIT // 1000 or raw < 0 - _LIMIT // 1000:
+        if raw > _LIMIT // 1000 or raw < -(_LIMIT // 1000):
             return INVALID
         raw *= fields[at + 2]
-    kind = fields[at + 5]
-    kind = int(power_of(data, kind, work))
-    if kind == INVALID:
-        return INVALID
-    if kind != 0 or fields[at + 3] != 1:
-        at = fields[at + 3]
-        return int(decimal_scaled(raw, kind, at))
-    return raw if raw <= _LIMIT and raw >= 0 - _LIMIT else INVALID
+    if power or fields[at + 3] != 1:
+        return decimal_scaled(raw, power, fields[at + 3])
+    return raw if -_LIMIT <= raw <= _LIMIT else INVALID
 
 
-def decode_all(data: ptr8, fields: ptr32, count: int, work: ptr32) -> int:
+def decode_all(data, fields, count, work):
     """Decode `count` fields of a reply into work[0:count]; 0 when one of them is invalid.
 
     `data`: the reply's bytes. `work`: WORK ints; the last three are the scale factors that were
     read before (SCALE_SET, SCALE_W, SCALE_AUX).
     """
+    if count and fields[_KIND] == F32:
+        return decode_floats(data, fields, count, work)
     while count > 0:
         count -= 1
-        work[count] = int(decode(data, fields, _FIELD * count, work))
+        work[count] = decode(data, fields, _FIELD * count, work)
         if work[count] == INVALID:
             return 0
     return 1
