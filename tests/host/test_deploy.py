@@ -306,6 +306,7 @@ def test_the_real_firmware_runs_from_a_slot(capsys, tmp_path):
     site.write_text(SITE)
     with PtyBoard(tmp_path / "board", arguments=arguments) as board:
         board.wait_for_port()
+        board.put("/board.txt", b"pico")  # no build says that a desktop is one
         status, out, err = deploy(capsys, board, made, "--config", site, "--wait", "10")
         assert (status, err) == (0, "")
         assert "is on the board, and runs" in out

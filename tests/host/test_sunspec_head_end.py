@@ -30,11 +30,15 @@ NOT_IMPLEMENTED = None  # how pysunspec2 shows 0x8000
 
 class Reply:
     def __init__(self, count):
-        self.words = [0] * count
+        self.tx = bytearray(3 + 2 * count)
 
     def put(self, k, value):
         assert 0 <= value <= 0xFFFF
-        self.words[k] = value
+        self.tx[3 + 2 * k : 5 + 2 * k] = value.to_bytes(2, "big")
+
+    @property
+    def words(self):
+        return struct.unpack(f">{len(self.tx) // 2 - 1}H", self.tx[3:])
 
 
 class Direct(client.SunSpecModbusClientDevice):
