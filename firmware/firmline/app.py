@@ -88,7 +88,7 @@ class Controller:
         self.tools = assembly.build_tools(config, self, self._hardware, self._server)
         self._was_online = bytearray(self.resources.count)
         self._is_roll_due = True  # somebody may have come or gone
-        self._noted = watts_array(len(eventlog.CODES))
+        self._noted = watts_array(eventlog.CODES)
         self._noted[E_METER] = self.cycle.trust.state
         self._noted[E_LIMIT_CHANGED] = self.cycle.limits.high_w[0]
 

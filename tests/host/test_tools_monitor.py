@@ -148,6 +148,17 @@ def test_events_are_decoded_from_the_bytes_of_the_file():
     assert second["time"] == "2026-01-02T03:04:02+00:00"
 
 
+def test_every_event_has_one_name_and_every_text_its_event():
+    from firmline.services import eventlog
+    from host_tools import names
+
+    assert sorted(names.EVENTS) == list(range(1, eventlog.CODES))
+    known = set(names.EVENTS.values())
+    assert len(known) == len(names.EVENTS)
+    assert known >= {*names._VALUES, *names._FORMS, *names._SIDED}
+    assert all(isinstance(names.event_text(name, 1), str) for name in known)
+
+
 def test_log_is_decoded(site):
     events = firmline("log", *site.usb, "--json").json
     kinds = {(event["event"], event["text"]) for event in events}

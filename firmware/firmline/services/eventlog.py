@@ -11,61 +11,37 @@ from firmline.core.units import TICKS_MASK, const
 
 _COUNT_MASK = const(0x1FFFFFFF)
 
-E_START = const(1)
-E_MODE = const(2)
-E_STAGE = const(3)
-E_LIMIT_CHANGED = const(4)
-E_HEAD_END = const(5)
-E_METER = const(6)
+# the value is in parentheses; host_tools/names.py makes the words of these names
+E_START = const(1)  # the controller started (why: services/boot.py)
+E_MODE = const(2)  # the mode changed (new mode)
+E_STAGE = const(3)  # the escalation stage changed (new stage)
+E_LIMIT_CHANGED = const(4)  # the import limit in force changed (W)
+E_HEAD_END = const(5)  # the head-end fell silent or came back (new state)
+E_METER = const(6)  # the trust in the PCC sample changed (0 fresh, 1 late, 2 lost)
+# a device does not answer any more, or an output does not do what it is told (its index among
+# the resources, after them the trip outputs)
 E_DEVICE_LOST = const(7)
-E_DEVICE_BACK = const(8)
+E_DEVICE_BACK = const(8)  # a device answers (its index among the resources)
+# one of 15 s and more ended (s, negative for export); the next three belong to it
 E_EXCURSION = const(9)
-E_EXCURSION_W = const(10)
-E_EXCURSION_WH = const(11)
-E_EXCURSION_LIMIT = const(12)
-E_LOCKED = const(13)
-E_UNLOCKED = const(14)
-E_STORE = const(15)
-E_CONFIG_REFUSED = const(16)
-E_CONFIG_OTHER = const(17)
-
-# name, what happened and what the value is; the index is the code
-CODES = (
-    ("none", "no event"),
-    ("start", "the controller started; 0"),
-    ("mode", "the mode changed; new mode"),
-    ("stage", "the escalation stage changed; new stage"),
-    ("limit_changed", "the import limit in force changed; W"),
-    ("head_end", "the head-end fell silent or came back; new state"),
-    ("meter", "the trust in the PCC sample changed; 0 fresh, 1 late, 2 lost"),
-    (
-        "device_lost",
-        "a device does not answer any more, or an output does not do what it is told; its index"
-        " among the resources, after them the trip outputs",
-    ),
-    ("device_back", "a device answers; its index among the resources"),
-    (
-        "excursion",
-        "one of 15 s or more ended; s, negative for export (the next three belong to it)",
-    ),
-    ("excursion_w", "its peak beyond the limit; W, negative for export"),
-    ("excursion_wh", "its energy beyond the limit; Wh, negative for export"),
-    ("excursion_limit", "what limited when it began; 0 firm, 1 dynamic, 2 ceiling, 3 emergency"),
-    ("locked", "too many trips: off until an installer has been here; trips so far"),
-    ("unlocked", "an installer ended the lock-out with the service jumper; 0"),
-    ("store", "what was kept is damaged (files not used) or cannot be kept (-1)"),
-    ("config_refused", "a stored configuration makes no sense, an older one counts; generation"),
-    ("config_other", "config.json is not the stored one, which is in force; its generation"),
-)
+E_EXCURSION_W = const(10)  # its peak beyond the limit (W, negative for export)
+E_EXCURSION_WH = const(11)  # its energy beyond the limit (Wh, negative for export)
+E_EXCURSION_LIMIT = const(12)  # what limited when it began (0 firm, 1 dynamic, 2 ceiling, ...)
+E_LOCKED = const(13)  # too many trips: off until an installer has been here (trips so far)
+E_UNLOCKED = const(14)  # an installer ended the lock-out with the service jumper (0)
+E_STORE = const(15)  # what was kept is damaged (files not used) or cannot be kept (-1)
+E_CONFIG_REFUSED = const(16)  # a stored one makes no sense, an older one counts (generation)
+E_CONFIG_OTHER = const(17)  # config.json is not the stored one, which is in force (generation)
+CODES = const(18)  # 0 is none
 
 
 class EventLog:
-    """`capacity` entries, 12 bytes each. `added` counts all events ever, `dropped` those gone."""
+    """`capacity` entries, 9 bytes each. `added` counts all events ever, `dropped` those gone."""
 
     def __init__(self, capacity=64):
         self.capacity = capacity
         self._time_s = array("i", [0] * capacity)
-        self._code = array("i", [0] * capacity)
+        self._code = bytearray(capacity)
         self._value = array("i", [0] * capacity)
         self._tick_ms = 0
         self._part_ms = 0
@@ -87,7 +63,7 @@ class EventLog:
         self._tick_ms = now_ms
 
     def add(self, code, value):
-        """Append one event at the time of the last poll; |value| < 2**30."""
+        """Append one event at the time of the last poll; code 0..255, |value| < 2**30."""
         at = self.added % self.capacity
         self._time_s[at] = self.now_s
         self._code[at] = code
@@ -115,8 +91,3 @@ class EventLog:
         for number in range(max(sequence, self.dropped), self.added):
             at = number % self.capacity
             yield number, self._time_s[at], self._code[at], self._value[at]
-
-
-def name(code):
-    """The name of a code, also of one this version does not know."""
-    return CODES[code][0] if 0 <= code < len(CODES) else "code %d" % code
