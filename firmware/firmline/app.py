@@ -104,7 +104,7 @@ class Controller:
         for device in entries:
             link = None
             if "unit" in device:
-                link = assembly.build_link(device, config)
+                link = assembly.build_link(device, config, links)
                 pairs.append((device, link))
             links.append(link)
         self.links = links

@@ -385,7 +385,7 @@ def test_a_shared_line_works_across_the_wrap_of_the_clock():
     meter, charger, inverter = line.links
     assert meter.total_w == 1600
     assert meter.l_dv == [2317, 2299, 2300]
-    assert charger.draw_ma == [16000, 0, 0]
+    assert charger.l_ma == [16000, 0, 0]
     assert inverter.power_w == -4200
     for link in line.links:
         assert link.is_online

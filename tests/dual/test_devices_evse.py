@@ -72,7 +72,7 @@ def test_terra_that_cannot_be_one_is_never_written():
 
 def test_terra_values():
     link = ready_terra().link
-    assert link.draw_ma == [16000, 15900, 16100]
+    assert link.l_ma == [16000, 15900, 16100]
     assert link.draw_w == 11000
     assert (link.state, link.limit_ma, link.samples) == (3, 32000, 1)
 
@@ -93,7 +93,7 @@ def test_terra_single_phase_currents_belong_to_its_conductor():
     bench.turn(MAX_32_A)
     bench.turn()
     bench.turn(terra_block(amps=(20000, 0, 0)))
-    assert bench.link.draw_ma == [0, 0, 20000]
+    assert bench.link.l_ma == [0, 0, 20000]
 
 
 def test_terra_between_two_legs_loads_both():
@@ -101,7 +101,7 @@ def test_terra_between_two_legs_loads_both():
     bench.turn((1, 14464))
     bench.turn()
     bench.turn(terra_block(amps=(48000, 0, 0)))
-    assert bench.link.draw_ma == [48000, 48000, 0]
+    assert bench.link.l_ma == [48000, 48000, 0]
     bench.command(11520)
     assert bench.turn() == (7, 16, 0x4100, [0, 48000])
 
@@ -148,7 +148,7 @@ def test_heidelberg_is_set_up_with_fallback_then_watchdog_then_standby_off():
     assert bench.turn() == (7, 6, 258, [4])
     assert bench.turn(HEIDELBERG_BLOCK) == (7, 4, 5, 10)
     link = bench.link
-    assert link.draw_ma == [16000, 15800, 0]
+    assert link.l_ma == [16000, 15800, 0]
     assert (link.draw_w, link.state) == (7100, 3)
 
 

@@ -3,7 +3,8 @@
 
 from modbus_fakes import Clock, ScriptedMaster
 
-from firmline.devices.catalog import table_of
+from firmline.devices import fields
+from firmline.devices.catalog import PLACES, table_of
 from firmline.devices.link import DeviceLink
 
 DONE, FAILED = 2, 3
@@ -372,3 +373,56 @@ def test_job_and_wait_agree_at_every_millisecond():
         is_due = bench.link.wait_ms(bench.clock.now_ms) == 0
         assert is_due == (bench.job() != NO_JOB)
         bench.run()
+
+
+# What the links of one product share
+
+
+def link_of(name, *others, **options):
+    return DeviceLink(table_of(name), 7, options, others)
+
+
+def test_links_share_what_is_the_same_and_only_that():
+    first = link_of("abb_terra_ac", phases=1)
+    assert link_of("abb_terra_ac", None, first, phases=1).product is first.product
+    assert link_of("abb_terra_ac", first, phases=1, rated_w=5).product is first.product
+    for other in ({"phases": 2}, {"phases": 1, "poll_ms": 50}, {"phases": 1, "fallback_w": 1}):
+        assert link_of("abb_terra_ac", first, **other).product is not first.product, other
+    assert link_of("heidelberg_energy_control", first, phases=1).product is not first.product
+
+
+def test_links_that_share_a_product_have_their_own_values():
+    bench = Bench()
+    other = DeviceLink(table_of("abb_terra_ac"), 8, {"phases": 1}, (bench.link,))
+    assert other.product is bench.link.product
+    bench.run()
+    assert (bench.link.samples, bench.link.is_online, bench.link.state) == (1, True, 3)
+    assert (other.samples, other.is_online, other.state, other.rated) == (0, False, 0, 0)
+    assert other.l_ma is not bench.link.l_ma
+    sunspec = link_of("sunspec_battery_704"), link_of("sunspec_battery_704")
+    assert sunspec[0]._chain is not sunspec[1]._chain
+    assert sunspec[0]._work is not sunspec[1]._work
+
+
+def targets_of(table):
+    for block in table["identify"] + table["blocks"]:
+        for field in block[5]:
+            yield field[4]
+
+
+def test_every_link_has_a_place_for_what_its_table_reports():
+    """Else the first report would grow the link, and a phase would have nowhere to go."""
+    for name in PLACES:
+        link = link_of(name)
+        places = len(link.__dict__)
+        for target in targets_of(table_of(name)):
+            link._publish(target, 1)
+        assert len(link.__dict__) == places, name
+
+
+def test_a_fixed_map_tells_no_scale_factors():
+    """Its links share the working array in which they would be kept."""
+    for name in PLACES:
+        table = table_of(name)
+        if not table["models"]:
+            assert min(targets_of(table)) > fields.NO_SCALE, name

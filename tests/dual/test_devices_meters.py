@@ -59,7 +59,7 @@ def test_sdm630_is_read_in_two_blocks():
     assert link.l_w == [2300, -701, 1]
     assert link.l_dv == [2317, 2299, 2300]
     assert link.total_w == 1600
-    assert (link.samples, link.is_online, link.role) == (1, True, "meter")
+    assert (link.samples, link.is_online, link.product.role) == (1, True, "meter")
 
 
 def test_sdm630_fast_block_follows_poll_ms_and_volts_once_a_second():

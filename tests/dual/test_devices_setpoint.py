@@ -6,6 +6,7 @@ from firmline.devices import setpoint
 
 class Link:
     def __init__(self, phase_count=1, voltage_dv=2300, rated=0, set_power=0):
+        self.product = self
         self.phase_count = phase_count
         self.voltage_dv = voltage_dv
         self.rated = rated

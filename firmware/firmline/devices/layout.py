@@ -61,3 +61,19 @@ def placed_identify(blocks):
         (slot, function, first, count, required, _placed_fields(fields, first, (0, 1, 2)))
         for slot, function, first, count, required, fields in blocks
     )
+
+
+def shared(product, others):
+    """`product`, or the same one that one of the other links (None for what is no link) has."""
+    for other in others:
+        held = getattr(other, "product", None)
+        if held is not None and _is_same(product.__dict__, held.__dict__):
+            return held
+    return product
+
+
+def _is_same(one, other):
+    for name in one:
+        if name not in ("chain", "work") and one[name] != other[name]:
+            return False
+    return True

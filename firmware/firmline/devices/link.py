@@ -17,7 +17,7 @@ from array import array
 from firmline.core.units import const, remaining_ms
 from firmline.devices.chain import FOUND, MISSING
 from firmline.devices.due import first_due, soonest_ms
-from firmline.devices.product import FIRST_PAUSE_MS, Product
+from firmline.devices.product import FIRST_PAUSE_MS, Product, ProductLink
 from firmline.devices.setpoint import can_encode, encode
 from firmline.modbus.rtu import DONE, EXCEPTION, READ_HOLDING
 
@@ -54,11 +54,15 @@ _AGAIN = const(1)  # set it up again
 _BLOCKS = const(2)
 
 
-class DeviceLink(Product):
-    """For the arguments see Product."""
+class DeviceLink(ProductLink):
+    """For the table and the options see Product; one more is rated_w. `others`: links made before,
+    for what they have in common with this one."""
 
-    def __init__(self, table, unit, options):
-        Product.__init__(self, table, unit, options)
+    def __init__(self, table, unit, options, others=()):
+        from firmline.devices.layout import shared  # dropped once all is built
+
+        product = shared(Product(table, options), others)
+        ProductLink.__init__(self, product, unit, options.get("rated_w", 0))
         self._rows = _BLOCKS + len(self._blocks)
         self._timers = array("i", [0, -1] * self._rows)
         self.samples = 0
@@ -106,7 +110,7 @@ class DeviceLink(Product):
         self.wake[self.place] = 1
         self.wake[-1] = 1
         if self._is_acked and self._command_step == 0:
-            if encode(self._set_unit, command_w, self) == self._acked_raw:
+            if encode(self.product.set_unit, command_w, self) == self._acked_raw:
                 self.acked_w = command_w
                 self._is_pending = False
                 return
@@ -173,18 +177,21 @@ class DeviceLink(Product):
     def _start_refresh(self):
         """The command is due again some time after it was last acknowledged."""
         self._timers[2 * _REFRESH] = self.acked_ms
-        self._timers[2 * _REFRESH + 1] = self._refresh_ms
+        self._timers[2 * _REFRESH + 1] = self.product.refresh_ms
 
     def _start_timers(self, now_ms):
         """The device is ready: from now on it is set up again, and has the models it has."""
         timers = self._timers
         timers[2 * _AGAIN] = now_ms
-        timers[2 * _AGAIN + 1] = _SETUP_EVERY_MS if self._setup else -1
+        timers[2 * _AGAIN + 1] = _SETUP_EVERY_MS if self.product.setup else -1
         for k in range(len(self._blocks)):
             timers[2 * (self._rows - k) - 1] = self._period_ms(self._blocks[k])
 
     def _period_ms(self, block):
-        return -1 if self._chain.is_absent(block[0]) else block[4]
+        return -1 if self._is_absent(block) else block[4]
+
+    def _is_absent(self, block):
+        return self._chain.is_absent(block[0])
 
     def begin(self, master, now_ms):
         """Start the transaction that the last `job` announced."""
@@ -196,10 +203,10 @@ class DeviceLink(Product):
         elif kind == _WRITE_COMMAND:
             self._begin_command(master)
         elif kind == _WRITE_SETUP:
-            self.raw = encode(self._set_unit, self._fallback_w, self)
-            self._write(master, self._setup[self._step])
+            self.raw = encode(self.product.set_unit, self.product.fallback_w, self)
+            self._write(master, self.product.setup[self._step])
         elif kind == _ASK_IDENTITY:
-            self._ask(master, self._identify[self._step])
+            self._ask(master, self.product.identify[self._step])
         else:
             self._function = READ_HOLDING
             self._address = self._chain.address
@@ -211,10 +218,10 @@ class DeviceLink(Product):
         if self._command_step == 0 or self._sent_w != self.command_w:
             self._command_step = 0
             self._sent_w = self.command_w
-        self.raw = encode(self._set_unit, self._sent_w, self)
+        self.raw = encode(self.product.set_unit, self._sent_w, self)
         if self.raw != self._acked_raw:
             self._is_acked = False
-        self._write(master, self._command[self._command_step])
+        self._write(master, self.product.command[self._command_step])
 
     # -- what came back ------------------------------------------------------------------------
 
@@ -237,7 +244,7 @@ class DeviceLink(Product):
         elif kind == _WRITE_COMMAND:
             self._finish_command(now_ms)
         elif kind == _WRITE_SETUP:
-            self._advance(len(self._setup), now_ms)
+            self._advance(len(self.product.setup), now_ms)
         elif kind == _ASK_IDENTITY:
             self._finish_identity(master, now_ms)
         else:
@@ -260,9 +267,9 @@ class DeviceLink(Product):
         if self._has_command:  # what it does now is unknown: the command is urgent again
             self._is_pending = True
             self._is_tighter = True
-        if self.role == "meter" and self._stage == _READY:
+        if self.product.role == "meter" and self._stage == _READY:
             return  # nothing to set up again: keep asking at once
-        self._pause_ms = min(self._pause_ms * 2 or FIRST_PAUSE_MS, self._longest_pause_ms)
+        self._pause_ms = min(self._pause_ms * 2 or FIRST_PAUSE_MS, self.product.longest_pause_ms)
         self._paused_ms = now_ms
         if self._was_ready and self._has_command:
             self._written_bases = self._known_bases
@@ -279,12 +286,12 @@ class DeviceLink(Product):
         for k in range(len(self._blocks)):
             period_ms = self._blocks[k][4]
             self._timers[2 * (self._rows - 1 - k)] = (now_ms - period_ms) & _COUNT_MASK
-        if self._models:
+        if self.product.models:
             self._stage = _WALK
             self._chain.restart()
-        elif self._identify:
+        elif self.product.identify:
             self._stage = _IDENTIFY
-        elif self._setup:
+        elif self.product.setup:
             self._stage = _SETUP
         else:
             self._stage = _READY
@@ -294,16 +301,16 @@ class DeviceLink(Product):
         """One step of identification or setup is done; go on, through empty stages too."""
         self._step += 1
         if self._stage == _IDENTIFY:
-            while self._step < steps and self._chain.is_absent(self._identify[self._step][0]):
+            while self._step < steps and self._is_absent(self.product.identify[self._step]):
                 self._step += 1
         if self._step < steps:
             return
         self._step = 0
-        if self._stage == _WALK and self._identify:
+        if self._stage == _WALK and self.product.identify:
             self._stage = _IDENTIFY
-        elif self._stage != _SETUP and not can_encode(self._set_unit, self):
+        elif self._stage != _SETUP and not can_encode(self.product.set_unit, self):
             self._refuse(now_ms)
-        elif self._stage != _SETUP and self._setup:
+        elif self._stage != _SETUP and self.product.setup:
             self._stage = _SETUP
         else:
             self._stage = _READY
@@ -322,12 +329,12 @@ class DeviceLink(Product):
             self._refuse(now_ms)
 
     def _finish_identity(self, master, now_ms):
-        block = self._identify[self._step]
+        block = self.product.identify[self._step]
         if not self._decode_all(master, block[5]) and block[4]:  # required
             self.rejected = (self.rejected + 1) & _COUNT_MASK
             self._refuse(now_ms)
             return
-        self._advance(len(self._identify), now_ms)
+        self._advance(len(self.product.identify), now_ms)
 
     def _refuse(self, now_ms):
         """It answers, but is not what the table expects: nothing may be written to it."""
@@ -336,7 +343,7 @@ class DeviceLink(Product):
 
     def _finish_command(self, now_ms):
         self._command_step += 1
-        if self._command_step < len(self._command):
+        if self._command_step < len(self.product.command):
             return  # the next frame is due at once: pending or overdue, as this one was
         self._command_step = 0
         if not self._is_acked or self.acked_w != self._sent_w:
@@ -354,9 +361,9 @@ class DeviceLink(Product):
             return
         self.is_online = True
         if self._index == 0:
-            if self._sums_phases:
+            if self.product.sums_phases:
                 self.total_w = self._phase_sum_w()
-            if self._is_split:
+            if self.product.is_split:
                 self.l_ma[1] = self.l_ma[0]
             self.samples = (self.samples + 1) & _COUNT_MASK
             self.sampled_ms = self._begun_ms

@@ -69,10 +69,10 @@ def watts_scaled(power_w, power):
 def encode(unit, power_w, link):
     """Raw set point for `power_w` in device sign (> 0 consumes).
 
-    `link` gives phase_count, voltage_dv, rated (W) and set_power (scale factor).
+    `link` gives rated (W), set_power (scale factor) and its product: phase_count, voltage_dv.
     """
     if unit == MILLIAMPS:
-        return milliamps(power_w // link.phase_count, link.voltage_dv) if power_w > 0 else 0
+        return _milliamps(power_w, link.product) if power_w > 0 else 0
     if unit == DECIAMPS:
         raw = encode(MILLIAMPS, power_w, link) // 100
         return raw if raw >= _MIN_DECIAMPS else 0
@@ -82,6 +82,10 @@ def encode(unit, power_w, link):
     if unit == PERCENT_SUPPLIED:
         return percent(-power_w, link.rated, percent_steps(link.set_power))
     return watts_scaled(-power_w, link.set_power)
+
+
+def _milliamps(power_w, product):
+    return milliamps(power_w // product.phase_count, product.voltage_dv)
 
 
 def can_encode(unit, link):
@@ -94,7 +98,7 @@ def can_encode(unit, link):
 def word_value(word, link):
     """Value of one register of a frame; the caller keeps the low 16 bits.
 
-    `link` gives raw (the set point, encoded), reversion_s and timer_is_safe.
+    `link` gives raw (the set point, encoded) and its product: reversion_s, timer_is_safe.
     """
     if word >= 0:
         return word
@@ -103,11 +107,11 @@ def word_value(word, link):
     if word == MINUS_SET_LOW:
         return -link.raw
     if word == REVERSION_S_HIGH:
-        return link.reversion_s >> 16
+        return link.product.reversion_s >> 16
     if word == REVERSION_S_LOW:
-        return link.reversion_s
+        return link.product.reversion_s
     if word == REVERSION_MS:
-        return link.reversion_s * 1000 if link.reversion_s < 65 else 65000
+        return link.product.reversion_s * 1000 if link.product.reversion_s < 65 else 65000
     if word == REVERSION_S_IF_SAFE:
-        return link.reversion_s if link.timer_is_safe else 0
+        return link.product.reversion_s if link.product.timer_is_safe else 0
     return link.raw  # SET_LOW, FALLBACK_LOW

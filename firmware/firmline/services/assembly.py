@@ -94,8 +94,8 @@ def build_cycle(config, site, resources, snapshot):
     return Cycle(site, resources, snapshot, timing["hold_ms"], timing["fallback_ms"])
 
 
-def build_link(device, config):
-    """The link of one Modbus device; options in the link's own units."""
+def build_link(device, config, others=()):
+    """The link of one Modbus device; options in the link's own units. `others`: those built."""
     options = dict(device)
     voltage_v = config["site"]["voltage_v"]
     phases = device.get("phases") or "L123"[: 1 + config["site"]["phases"]]
@@ -109,7 +109,7 @@ def build_link(device, config):
         options["split_phase"] = config["site"]["phases"] == 2
     elif role_of(device) == "pv":
         options["fallback_w"] = -device["fallback_w"]
-    return DeviceLink(table_of(device["type"]), device["unit"], options)
+    return DeviceLink(table_of(device["type"]), device["unit"], options, others)
 
 
 def build_buses(config, links, open_port, ticks_us):
