@@ -5,6 +5,7 @@ The controller is the real one (alloc_site); its disk is a RamStore that outlive
 """
 
 import struct
+import sys
 
 from alloc_site import METER, Bench, FakeHardware
 from test_alloc_controller import make_machine_code
@@ -23,6 +24,7 @@ UPTIME_MIN, BOOTS, FALLBACKS, TRIPS, IS_LOCKED, UNLOCKS, LAST_TRIPS = 0, 1, 2, 3
 IMPORT, EXPORT, RELAYS = 9, 14, 19
 COUNT, COUNTED, LONGEST_S, PEAK_W, ENERGY_WH = range(5)
 STATE_BYTES = 140
+SAVING = ("firmline.services.journal_save", "firmline.services.store")
 
 
 class SkipTest(Exception):
@@ -329,12 +331,14 @@ def test_the_events_of_earlier_boots_stay_until_newer_ones_take_their_place():
 def test_a_part_of_the_stored_events_can_be_read():
     files = Disk()
     skip(start(files), 620)
-    journal = start(files).controller.journal
+    stored = start(files).controller.journal.stored()
     buffer = bytearray(12)
-    assert journal.events_before(0, buffer, 12) == 12
+    assert stored.earlier_events() * 12 == files.size("events.0") - 20
+    assert stored.events_before(0, buffer, 12) == 12
     assert struct.unpack("<HHIi", buffer) == (1, eventlog.E_START, 0, 0)
-    assert journal.events_before(12000, buffer, 12) == 0
-    assert start(Disk()).controller.journal.events_before(0, buffer, 12) == -1
+    assert stored.events_before(12000, buffer, 12) == 0
+    stored = start(Disk()).controller.journal.stored()
+    assert stored.earlier_events() == 0 and stored.events_before(0, buffer, 12) == -1
 
 
 def test_a_full_disk_is_told_once_and_tried_again():
@@ -352,6 +356,65 @@ def test_a_full_disk_is_told_once_and_tried_again():
     skip(bench, 900)
     assert counts_of(files)[BOOTS] == 1
     assert eventlog.E_START in [e[1] for e in events_of(files)]
+
+
+def test_a_save_that_cannot_be_loaded_is_counted_and_tried_again():
+    files = Disk()
+    bench = start(files)
+    controller = bench.controller
+    controller.journal._drop()
+    services = sys.modules["firmline.services"]
+    path = services.__path__
+    services.__path__ = "nowhere" if isinstance(path, str) else ["nowhere"]
+    try:
+        skip(bench, 70)
+        cycles = controller.supervisor.cycles
+        go(bench, 2)
+    finally:
+        services.__path__ = path
+    assert controller.supervisor.cycles > cycles and controller.cycle.mode == NORMAL
+    assert controller.journal.failures == 1 and files.saves == []
+    assert codes(controller.events).count(eventlog.E_STORE) == 1
+    skip(bench, 880)
+    assert files.saves == []
+    skip(bench, 30)
+    assert counts_of(files)[BOOTS] == 1 and events_of(files)
+    assert controller.journal.failures == 1
+
+
+def test_a_full_heap_is_a_failed_save():
+    files = Disk()
+    bench = start(files)
+    size = files.size
+
+    def fail(name):
+        raise MemoryError
+
+    files.size = fail
+    skip(bench, 70)
+    files.size = size
+    assert bench.controller.journal.failures == 1 and files.saves == []
+    skip(bench, 910)
+    assert counts_of(files)[BOOTS] == 1
+
+
+def test_what_only_saves_is_here_only_for_a_save():
+    files = Disk()
+    bench = start(files)
+    bench.controller.journal._drop()
+    skip(bench, 50)
+    assert not [name for name in SAVING if name in sys.modules]
+    loaded = []
+    taken = files.save
+
+    def save(name, buffer, n, head=b""):
+        loaded.extend(name for name in SAVING if name in sys.modules)
+        taken(name, buffer, n, head)
+
+    files.save = save
+    skip(bench, 10)
+    assert sorted(set(loaded)) == sorted(SAVING)
+    assert not [name for name in SAVING if name in sys.modules]
 
 
 def test_damaged_files_are_told_and_the_site_is_controlled():

@@ -345,7 +345,9 @@ def run_journal():
                 assert again.counts[IMPORT] == 5 * trips
                 assert again.counts[BOOTS] == trips + 1
                 first = bytearray(12)
-                got = again.events_before(0, first, 12)
+                stored = again.stored()
+                stored.earlier_events()
+                got = stored.events_before(0, first, 12)
                 assert got == 12 or (boot == 1 and got == -1)
         flash.reset(after)
         mount(flash)

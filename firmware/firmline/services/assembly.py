@@ -152,7 +152,7 @@ def build_tools(config, controller, hardware, server):
         record.find()
         tools.lengths[3] = record.length
     if controller.journal:
-        tools.earlier = controller.journal.earlier_events()
+        tools.earlier = controller.journal.stored().earlier_events()
     if source["refused"]:
         controller.events.add(E_CONFIG_REFUSED, source["refused"])
     if source["is_other"]:

@@ -180,9 +180,10 @@ class Files:
         boot = 0
         if journal:
             boot = journal.counts[BOOTS] & 0xFFFF
-            self._tools.earlier = journal.earlier_events()
+            stored = journal.stored()
+            self._tools.earlier = stored.earlier_events()
             while number < self._tools.earlier:
-                journal.events_before(number * EVENT_BYTES, one, EVENT_BYTES)
+                stored.events_before(number * EVENT_BYTES, one, EVENT_BYTES)
                 row = struct.unpack_from("<HHIi", one)
                 struct.pack_into(">IIHHi", one, 0, _EARLIER, row[2], row[0], row[1], row[3])
                 yield one

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What outlives a restart: counters and lock-outs ("state") and the last events ("events").
 
-When: docs/persistence.md. Where: two generations each (services/store.py). A save stops everything
-for as long as the flash takes (on an RP2040 with interrupts off), so it waits for a moment in
-which no line has anything under way or due for 50 ms; after 4 s the end of any transaction will
-do, after 8 s any moment: a busy line must not starve the store. One step a cycle. A fault of the
-disk is counted, logged and tried again in 15 min; the controller goes on without.
+When: docs/persistence.md. How: services/journal_save.py, loaded for a save and dropped after it.
+Where: two generations each (services/store.py). A save stops everything for as long as the flash
+takes (on an RP2040 with interrupts off), so it waits for a moment in which no line has anything
+under way or due for 50 ms; after 4 s the end of any transaction will do, after 8 s any moment: a
+busy line must not starve the store. One step a cycle, of which loading is the first. A fault of
+the disk or a full heap is counted, logged and tried again in 15 min; the controller goes on.
 
 The fourth trip within 30 days of uptime locks the site out: journal_start.py sets it tripped
 until an installer starts it with the service jumper fitted (the shape of ENA EREC G100).
@@ -13,7 +14,7 @@ Hazards H-04, H-13. Called by the app at the end of a cycle; allocates only whil
 """
 
 import gc
-import struct
+import sys
 
 from firmline.core.escalation import TO_MINIMUM
 from firmline.core.mode import TRIPPED
@@ -34,8 +35,6 @@ RELAYS = const(19)  # (pin + 1) << 24 | operations, 0 for an unused place
 RELAY_PLACES = const(16)
 COUNTERS = const(35)
 
-STATE_SCHEMA = const(1)
-EVENTS_SCHEMA = const(1)
 EVENT_BYTES = const(12)  # boot u16, code u16, uptime_s u32, value i32; oldest first
 KEPT_EVENTS = const(32)  # with its head still small enough to lie in littlefs's directory
 
@@ -56,23 +55,23 @@ _NOTHING = const(0)
 _STATE = const(1)
 _EVENTS = const(2)
 _COLLECT = const(4)
-FORMAT = "<35i"
+_MODULES = ("journal_save", "store")
 
 
 class Journal:
     """Made by journal_start.open_journal. controller: its cycle, events, resources and buses are
-    read. counts: see above. state, kept: TwoGenerations of the counters and of the events.
-    failures: saves that came to nothing."""
+    read. counts: see above. files: the contract of hal/files.py. failures: saves that came to
+    nothing."""
 
-    def __init__(self, controller, counts, state, kept, record_cause):
+    def __init__(self, controller, counts, files, record_cause):
         self._cycle = controller.cycle
         self._events = controller.events
         self._resources = controller.resources
         self._buses = controller.buses
         self._record_cause = record_cause
         self.counts = counts
-        self._state = state
-        self._kept = kept
+        self._files = files
+        self._saver = None  # services.journal_save while it is here
         self.failures = 0
         self._start_min = counts[UPTIME_MIN]
         self._is_tripped = counts[IS_LOCKED] > 0
@@ -183,7 +182,7 @@ class Journal:
         if events.added - self._seen > events.capacity:
             self._seen = events.added - events.capacity
         while self._seen < events.added:
-            if _is_kept(events.code_at(self._seen), events.value_at(self._seen)):
+            if is_kept(events.code_at(self._seen), events.value_at(self._seen)):
                 if not self._pending:
                     self._pending_s = self._look_s
                 self._pending += 1
@@ -207,7 +206,12 @@ class Journal:
     # Saving
 
     def _step(self):
-        if self._due & _STATE:
+        if self._due & (_STATE | _EVENTS) and not self._saver:
+            self._try(self._load)
+            if not self._saver:
+                self._state_s = self._events_s = self._look_s
+                self._due = _NOTHING
+        elif self._due & _STATE:
             self._due ^= _STATE
             self._try(self._save_state)
         elif self._due & _EVENTS:
@@ -215,74 +219,67 @@ class Journal:
             self._try(self._save_events)
         else:
             self._due = _NOTHING
-            gc.collect()  # what the saves have left, now rather than in the midst of a cycle
+            self._drop()  # what the saves have left, now rather than in the midst of a cycle
             return
         self._due |= _COLLECT
+
+    def _load(self):
+        from firmline.services import journal_save
+
+        self._saver = journal_save
+
+    def _drop(self):
+        self._saver = None
+        package = __name__.rpartition(".")[0]
+        for name in _MODULES:
+            sys.modules.pop(package + "." + name, None)
+            if hasattr(sys.modules[package], name):  # not if loading has failed
+                delattr(sys.modules[package], name)
+        gc.collect()
 
     def _try(self, save):
         try:
             save()
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, ImportError) as error:
             self.failures += 1
             if not self._is_failing:
                 self._events.add(eventlog.E_STORE, -1)
                 self._record_cause("store: " + repr(error))
             self._is_failing = True
-        else:
-            self._is_failing = False
 
     def _save_state(self):
         self._state_s = self._look_s
         self._tell_time()
-        payload = struct.pack(FORMAT, *self.counts)
-        self._state.write(payload, len(payload))
-        self._is_changed = False
+        self._saver.save_state(self._files, self.counts)
+        self._is_changed = self._is_failing = False
 
     def _save_events(self):
-        """What is stored and the new ones, the last 32 of them."""
         self._events_s = self._look_s
-        rows = []
-        for number, time_s, code, value in self._events.since(self._written):
-            if number < self._seen and _is_kept(code, value):
-                rows.append((self.counts[BOOTS] & 0xFFFF, code, time_s, value))
-        rows = rows[-KEPT_EVENTS:]
-        payload = bytearray(EVENT_BYTES * KEPT_EVENTS)
-        old_n = min(self._kept.length, EVENT_BYTES * (KEPT_EVENTS - len(rows)))
-        n = max(0, self._kept.read_at(self._kept.length - old_n, payload, old_n))
-        for row in rows:
-            struct.pack_into("<HHIi", payload, n, *row)
-            n += EVENT_BYTES
-        self._kept.write(payload, n)
+        self._saver.save_events(self._files, self.counts, self._events, self._written, self._seen)
         self._written = self._seen
         self._pending = 0
+        self._is_failing = False
 
     # For others
 
-    def earlier_events(self):
-        """How many of the stored events are of earlier boots; they come first."""
-        one = bytearray(2)
-        count = 0
-        while self._kept.read_at(count * EVENT_BYTES, one, 2) == 2:
-            if one[0] | one[1] << 8 == self.counts[BOOTS] & 0xFFFF:
-                break
-            count += 1
-        return count
+    def stored(self):
+        """The stored events: see journal_save.Stored."""
+        from firmline.services.journal_save import Stored
+
+        return Stored(self._files, self.counts)
 
     def flush(self):
         """Before a restart that was asked for: everything, now."""
         self._look_s = self._events.now_s
         self._count_events()
-        self._try(self._save_state)
-        if self._pending:
-            self._try(self._save_events)
-
-    def events_before(self, offset, buffer, n):
-        """Part of the stored events (12 bytes each, of earlier boots and of this one up to
-        the last save): bytes read, 0 past the end, -1 for none."""
-        return self._kept.read_at(offset, buffer, n)
+        self._try(self._load)
+        if self._saver:
+            self._try(self._save_state)
+            if self._pending:
+                self._try(self._save_events)
 
 
-def _is_kept(code, value):
+def is_kept(code, value):
     """Not every change of a limit, and of the stages only those that mean something."""
     if code == eventlog.E_STAGE:
         return value >= TO_MINIMUM

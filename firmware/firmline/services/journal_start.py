@@ -11,11 +11,8 @@ from array import array
 from firmline.core.mode import TRIPPED
 from firmline.services import eventlog
 from firmline.services import journal as j
+from firmline.services import journal_save as saves
 from firmline.services.excursions import Excursions
-from firmline.services.store import TwoGenerations
-
-# {schema: function that makes the payload of the next}: services/store.py
-STATE_STEPS = {}
 
 
 def open_journal(controller, files, pins, is_service, record_cause):
@@ -23,17 +20,17 @@ def open_journal(controller, files, pins, is_service, record_cause):
     ends a lock-out. A site that is locked out is set TRIPPED."""
     counts = array("i", [0] * j.COUNTERS)
     size = 4 * j.COUNTERS
-    state = TwoGenerations(files, "state", j.STATE_SCHEMA, size, STATE_STEPS)
-    kept = TwoGenerations(files, "events", j.EVENTS_SCHEMA, j.EVENT_BYTES * j.KEPT_EVENTS)
+    state = saves.open_state(files)
+    kept = saves.open_events(files)
     payload = bytearray(size)
     if state.read(payload) == size:
-        counts = array("i", struct.unpack(j.FORMAT, payload))
+        counts = array("i", struct.unpack(saves.FORMAT, payload))
     kept.find()
     if state.refused or kept.refused:
         controller.events.add(eventlog.E_STORE, state.refused + kept.refused)
     counts[j.BOOTS] = min(counts[j.BOOTS] + 1, j.MOST)
     is_unlocked = is_service and _unlock(counts, controller.events)
-    journal = j.Journal(controller, counts, state, kept, record_cause)
+    journal = j.Journal(controller, counts, files, record_cause)
     journal.watch(_excursions(controller, counts), _relays(pins, counts))
     if counts[j.IS_LOCKED]:
         controller.cycle.mode = TRIPPED
