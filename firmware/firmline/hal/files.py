@@ -87,13 +87,13 @@ class FileStore:
             raise
 
     def _write(self, buffer, n, head):
-        with self._open_new() as file:
+        with self._new_file() as file:
             written = file.write(head) + file.write(memoryview(buffer)[:n])
             file.flush()  # on the desktop: to the disk
         if written != n + len(head):
             raise OSError(_ENOSPC)
 
-    def _open_new(self):
+    def _new_file(self):
         try:
             return open(self._path(_NEW), "wb")
         except OSError as error:
