@@ -14,7 +14,7 @@ import time
 import zlib
 
 from firmline.core.mode import SAFE
-from host_tools import config_check, options
+from host_tools import config_check, masking, options
 from host_tools.device import CONFIG, STAGED, json_of, open_device, reopen
 from host_tools.errors import BAD_INPUT, DONE, FAILED, BadInput, ToolError
 from host_tools.progress import bar, confirm
@@ -25,7 +25,8 @@ MOST_BYTES = 16384
 _EXAMPLES = """\
   firmline config check site.json              every fault, one a line; needs no board
   firmline config check site.json --for pico   also: does this board have the ports and pins?
-  firmline config show > site.json             what is in force
+  firmline config show > site.json             what is in force, without a password
+  firmline config show --secrets > site.json   with it: to the byte
   firmline config set site.json                shows the difference and asks
   firmline config set site.json --yes --json   for a script
 
@@ -44,6 +45,7 @@ def add_parser(subparsers):
     show = options.add_command(
         actions, "show", "print what is in force", "Print what is in force.", _EXAMPLES
     )
+    show.add_argument("--secrets", action="store_true", help="also the password of the network")
     options.add_connection(show)
     options.add_json(show)
     check = options.add_command(
@@ -87,14 +89,19 @@ def _show(arguments):
     if not data:
         raise ToolError("no configuration is in force: `firmline config set FILE`")
     facts = hashes(data) | {"generation": points["config_generation"]}
+    whole = data.decode("utf-8", "replace")
+    text = whole if arguments.secrets else masking.masked(whole)
     if arguments.json:
-        config = json_of(data, "configuration")
+        config = json_of(text, "configuration")
         print(json.dumps(facts | {"configuration": config}, indent=2))
-        return DONE
-    sys.stdout.write(data.decode("utf-8", "replace"))
-    if sys.stdout.isatty() and not data.endswith(b"\n"):
-        print()  # not in a pipe: a file has to have the hash of what is in force
-    print(f"firmline: {described(facts)}", file=sys.stderr)
+    else:
+        sys.stdout.write(text)
+        if sys.stdout.isatty() and not text.endswith("\n"):
+            print()  # not in a pipe: a file has to have the hash of what is in force
+        print(f"firmline: {described(facts)}", file=sys.stderr)
+    if text != whole:
+        note = f"the password is shown as {masking.HIDDEN}, --secrets shows it"
+        print(f"firmline: {note}", file=sys.stderr)
     return DONE
 
 
@@ -158,19 +165,23 @@ def _set(arguments):
         return _tell(arguments, "in force", data, *confirm_in_force(device, data))
 
 
-def difference(before, after, name):
-    """Lines of a unified diff of two configurations, each laid out the same way."""
-    old, new = _laid_out(before), _laid_out(after)
+def difference(before, data, name):
+    """Lines of a unified diff of two configurations, each laid out the same way, without their
+    passwords."""
+    old, new = _laid_out(before), _laid_out(data)
     lines = difflib.unified_diff(old, new, "in force", name, n=2)
     found = [line if line.endswith("\n") else line + "\n" for line in lines]
+    if masking.password(before) != masking.password(data):
+        found.append("the password of the network changes, it is not shown\n")
     return found or ["only the layout of the text differs\n"]
 
 
 def _laid_out(data):
+    text = masking.masked(data.decode("utf-8", "replace"))
     try:
-        return json.dumps(json.loads(data), indent=1).splitlines(keepends=True)
+        return json.dumps(json.loads(text), indent=1).splitlines(keepends=True)
     except ValueError:
-        return data.decode("utf-8", "replace").splitlines(keepends=True)
+        return text.splitlines(keepends=True)
 
 
 def send(device, data):

@@ -25,6 +25,10 @@ _LOCKED = (
     "locked: over RS-485 and TCP this needs the service jumper of the board "
     "(on the desktop: main.py --service), or use --usb"
 )
+_HIDDEN = (
+    "the configuration holds the password of a network: over RS-485 and TCP it is read only with "
+    "the service jumper of the board (on the desktop: main.py --service), or use --usb"
+)
 
 
 @dataclass(frozen=True)
@@ -142,12 +146,18 @@ class Device:
         return self.point(at.name)
 
     def read_file(self, number, progress=None):
-        """All bytes of a file, b"" for none. progress(fraction) is called now and then."""
+        """All bytes of a file, b"" for none. progress(fraction) is called now and then. BadInput
+        where this way may not see it."""
         length = self.file_length(number)
         data = bytearray()
         while len(data) < length:
             count = min(MOST_RECORDS, (length - len(data) + 1) // 2)
-            data += self.connection.read_record(number, len(data) // 2, count)
+            try:
+                data += self.connection.read_record(number, len(data) // 2, count)
+            except Refused as error:
+                if error.code == 1 and number == CONFIG:
+                    raise BadInput(_HIDDEN) from None
+                raise
             if progress is not None:
                 progress(len(data) / length)
         return bytes(data[:length])

@@ -17,6 +17,7 @@ from host_tools.config import hashes
 from host_tools.config_check import read_text
 from host_tools.device import CONFIG, RECORD, json_of, open_device
 from host_tools.errors import DONE, FAILED, BadInput, ToolError
+from host_tools.masking import masked
 from host_tools.progress import bar
 from host_tools.record import digest
 
@@ -89,7 +90,7 @@ def gather(arguments):
             "tool": f"firmline {VERSION}",
             "device": device.as_json() | {"details": details},
             "configuration": hashes(data)
-            | {"generation": details.get("config_generation", 0), "text": text},
+            | {"generation": details.get("config_generation", 0), "text": masked(text)},
             "reading": reading.take(device, text),
             "events": events,
             "record": json_of(record, "record") if record else None,

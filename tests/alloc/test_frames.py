@@ -50,7 +50,7 @@ AT_START = {
 }
 SAVING = {"_try", "_save_events"}  # the journal, once in minutes
 NOT_HOT = {"_indices", "since", "__iter__", "<listcomp>", "<genexpr>"}
-NOT_HOT |= {"status", "_run"}  # of tools.py: somebody is at work there
+NOT_HOT |= {"status", "_run", "_load_console"}  # of tools.py: somebody is at work there
 
 
 class Reader:

@@ -5,6 +5,7 @@ specification's examples; the LRCs are worked out by hand."""
 from modbus_fakes import Clock, FakeRegisters, assert_allocates_nothing
 
 from firmline.modbus.ascii import AsciiServer, lrc
+from firmline.modbus.pdu import Pdu
 
 READ = b":1103006B00027F\r\n"
 READ_REPLY = b":110304022B006457\r\n"
@@ -54,7 +55,7 @@ class Bench:
         self.port = Console()
         self.clock = Clock()
         self.registers = FakeRegisters({0x6B: 0x022B, 0x6C: 0x0064})
-        self.server = AsciiServer(self.port, 17, self.registers, status)
+        self.server = AsciiServer(self.port, 17, Pdu(self.registers, b"", b""), status)
 
     def run(self, ms):
         for _ in range(ms // 2):
@@ -218,7 +219,7 @@ class Loop:
         self.waiting = bytearray(READ)
         self.at = len(self.waiting)
         self.now_ms = 0
-        self.server = AsciiServer(self, 17, Steady())
+        self.server = AsciiServer(self, 17, Pdu(Steady(), b"", b""))
         self.sent = 0
 
     def any(self):

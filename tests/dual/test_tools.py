@@ -402,6 +402,171 @@ def test_the_lock_without_physical_access():
     assert bench.write(RESTART, 0x5AFE) == 0
 
 
+def test_a_configuration_with_a_password_needs_physical_access_or_service():
+    bench = Bench(rights=LOOSEN)
+    bench.tools.has_secret = True
+    assert bench.read_record(1, 0, 1) == ILLEGAL_FUNCTION
+    two = struct.pack(">BHHHBHHH", 6, 5, 0, 1, 6, 1, 0, 1)  # also behind another one
+    assert bench.ask(b"\x14\x0e" + two) == ILLEGAL_FUNCTION
+    identity = json.loads(bench.read_file(5).decode())
+    assert identity["config_crc32"] == binascii.crc32(CONFIG.encode())
+    bench.pdu.rights = LOOSEN | INSTALL
+    assert bench.read_file(1) == CONFIG.encode()
+    bench.pdu.rights = LOOSEN
+    bench.hardware.jumper = True
+    assert bench.read_file(1) == CONFIG.encode()
+
+
+def test_what_is_staged_is_read_only_where_it_may_be_written():
+    bench = Bench()
+    bench.stage(2, NEW_CONFIG)
+    bench.pdu.rights = LOOSEN
+    assert bench.read_record(2, 0, 1) == ILLEGAL_FUNCTION
+    bench.hardware.jumper = True
+    assert bench.read_record(2, 0, 1) == NEW_CONFIG[:2]
+
+
+ASCII = "firmline.modbus.ascii"
+READ_SUNS = b":01039C4000021E\r\n"
+SUNS = b":01030453756E536F\r\n"
+
+
+class Console:
+    """All that is written is taken; `waiting` is read byte by byte."""
+
+    def __init__(self):
+        self.waiting = b""
+        self.sent = b""
+
+    def any(self):
+        return 1 if self.waiting else 0
+
+    def readinto(self, buffer, count):
+        buffer[0] = self.waiting[0]
+        self.waiting = self.waiting[1:]
+        return count
+
+    def is_ready(self):
+        return True
+
+    def write(self, buffer, count):
+        self.sent += bytes(buffer[:count])
+
+
+def forget_ascii():
+    """Another test may have loaded it."""
+    if ASCII in sys.modules:
+        del sys.modules[ASCII]
+
+
+def with_console():
+    forget_ascii()
+    bench = Bench()
+    bench.console = Console()
+    bench.tools.watch(bench.console, 1, Pdu(bench.registers, b"", b"", LOOSEN | INSTALL))
+    for _ in range(20):
+        bench.run(100)
+    return bench
+
+
+def answered(bench):
+    """What is said in half a second."""
+    for _ in range(5):
+        bench.run(100)
+    while bench.tools.is_awake:
+        bench.run(2)
+    said, bench.console.sent = bench.console.sent, b""
+    return said
+
+
+def test_nothing_of_ascii_is_loaded_before_the_first_byte():
+    bench = with_console()
+    assert ASCII not in sys.modules and bench.tools._servers == []
+    assert not bench.tools.is_awake
+    bench.console.waiting = READ_SUNS
+    bench.run(100)
+    assert ASCII in sys.modules and bench.tools.is_awake
+    assert answered(bench) == SUNS
+    bench.console.waiting = b"x"  # and no second one
+    bench.run(100)
+    assert len(bench.tools._servers) == 1 and bench.tools.failures == 0
+
+
+FAULTS = (MemoryError(), OSError(5), ImportError(), ValueError("incompatible .mpy file"))
+
+
+class Broken:
+    """A module in which there is not what is looked for: what a full heap or a damaged file is to
+    whoever imports."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def AsciiServer(self, *_):  # noqa: N802 - as the class that it stands for
+        raise self._error
+
+    Files = AsciiServer
+
+
+def test_a_console_that_cannot_be_loaded_is_tried_again_later():
+    for error in FAULTS:
+        bench = with_console()
+        bench.console.waiting = READ_SUNS
+        sys.modules[ASCII] = Broken(error)
+        bench.run(100)
+        assert bench.tools.failures == 1 and ASCII not in sys.modules, error
+        bench.run(9899)
+        assert bench.console.waiting == READ_SUNS and bench.tools.failures == 1
+        sys.modules[ASCII] = Broken(error)
+        bench.run(101)
+        assert bench.tools.failures == 2
+        bench.run(10000)
+        assert answered(bench) == SUNS
+        identity = json.loads(bench.read_file(5).decode())
+        assert identity["failures"] == 2
+
+
+def test_files_that_cannot_be_loaded_are_an_exception():
+    for error in FAULTS:
+        bench = Bench()
+        sys.modules["firmline.services.files"] = Broken(error)
+        assert bench.read_record(1, 0, 1) == DEVICE_FAILURE
+        assert bench.tools.failures == 1
+        assert bench.read_file(1) == CONFIG.encode()
+
+
+def test_a_full_heap_stops_nothing():
+    """A real one, where the interpreter can be told that it has no more."""
+    try:
+        from micropython import heap_lock, heap_unlock
+    except ImportError:
+        return
+    bench = with_console()
+    bench.console.waiting = READ_SUNS
+    now_ms = bench.now_ms + 100
+    heap_lock()
+    try:
+        bench.tools.poll(now_ms)
+    finally:
+        heap_unlock()
+    assert bench.tools.failures == 1 and bench.console.waiting == READ_SUNS
+    bench.run(10100)
+    assert answered(bench) == SUNS
+    for is_loaded in (True, False):  # the first failure drops it
+        if is_loaded:
+            bench.stage(2, NEW_CONFIG)
+        request = b"\x14\x07\x06\x00\x05\x00\x00\x00\x01"
+        bench.pdu.rx[1 : 1 + len(request)] = request
+        heap_lock()
+        try:
+            n = bench.pdu.answer(len(request))
+        finally:
+            heap_unlock()
+        assert bytes(bench.pdu.tx[1 : 1 + n]) == b"\x94\x04"
+        assert bench.lengths()[1] == 0
+    assert bench.read_file(1) == CONFIG.encode()
+
+
 def test_a_restart_is_safe_at_once_and_waits_for_its_answer():
     bench = Bench()
     for word in (0, 1, 0x5AFF, 0xFE5A):

@@ -21,6 +21,15 @@ def site(tmp_path_factory):
         yield site
 
 
+@pytest.fixture(scope="module")
+def secretive(tmp_path_factory):
+    """One that knows a password."""
+    network = {"ssid": "depot-wifi", "password": SECRET}
+    config = quick_configuration() | {"network": network}
+    with live_site(tmp_path_factory.mktemp("secretive"), config=config) as site:
+        yield site
+
+
 # --- config check: no controller ---------------------------------------------------------------
 
 
@@ -161,6 +170,60 @@ def test_controller_in_safe_mode_says_why_and_is_repaired(tmp_path):
         assert firmline("status", *site.usb, "--json").json["limits"]["import_w"] == 17_000
     finally:
         site.close()
+
+
+SECRET = "correct horse"
+
+
+@pytest.mark.parametrize("command", [("show",), ("show", "--json")])
+def test_a_password_is_shown_only_when_asked_for(secretive, command):
+    ran = firmline("config", *command, *secretive.usb)
+    assert ran.status == 0 and SECRET not in ran.out + ran.err
+    text = secretive.config_path.read_text()
+    network = json.loads(text)["network"] | {"password": "***"}
+    shown = ran.json["configuration"] if "--json" in command else ran.json
+    assert shown == json.loads(text) | {"network": network}
+    assert "--secrets shows it" in ran.err
+    ran = firmline("config", *command, *secretive.usb, "--secrets")
+    assert SECRET in ran.out and "--secrets" not in ran.err
+    assert "--json" in command or ran.out == text
+
+
+def test_a_masked_configuration_is_not_put_into_force(secretive, tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text(firmline("config", "show", *secretive.usb).out)
+    ran = firmline("config", "set", path, *secretive.usb, "--yes")
+    assert ran.status == 2
+    assert 'network.password = "(not shown)": accepted is a text of 8 to 63' in ran.line()
+
+
+def test_a_configuration_with_a_password_is_read_over_usb_only(secretive):
+    for way in (secretive.tcp, secretive.rtu):
+        ran = firmline("config", "show", *way, "--secrets")
+        assert ran.status == 2 and SECRET not in ran.out
+        assert "holds the password of a network" in ran.line() and "use --usb" in ran.line()
+        ran = firmline("status", *way, "--json")  # without the names, which are in there
+        assert ran.status == 0 and ran.json["limits"]["import_w"] == 17_000
+
+
+def test_a_report_holds_no_password(secretive, tmp_path):
+    out, save = tmp_path / "r.html", tmp_path / "r.json"
+    ran = firmline("report", *secretive.usb, "--out", out, "--save", save)
+    assert ran.status == 0, ran.err
+    for path in (out, save):
+        assert SECRET not in path.read_text() and "depot-wifi" in path.read_text()
+    assert firmline("report", "--verify", out).status == 0
+
+
+def test_setting_another_password_says_that_it_changes_and_not_to_what(secretive, tmp_path):
+    config = json.loads(secretive.config_path.read_text())
+    config["network"]["password"] = "battery staple"
+    ran = firmline("config", "set", written(tmp_path / "c.json", config), *secretive.usb, "--yes")
+    assert ran.status == 0, ran.err
+    assert "password of the network changes" in ran.out
+    assert SECRET not in ran.out and "battery staple" not in ran.out
+    shown = firmline("config", "show", *secretive.usb, "--secrets").out
+    assert "battery staple" in shown
 
 
 def test_rs485_is_locked_without_the_service_jumper(site, tmp_path):

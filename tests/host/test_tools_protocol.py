@@ -127,6 +127,37 @@ def test_without_the_jumper_nothing_is_installed_from_afar(start, way):
         assert client.lengths()[1] == 0
 
 
+NETWORK = {"ssid": "depot", "password": "correct horse"}
+
+
+@pytest.mark.parametrize("options", [(), ("--service",)])
+def test_a_configuration_with_a_password_is_not_read_from_afar(start, options):
+    desktop = start(*options, network=NETWORK)
+    for way in WAYS:
+        with desktop.client(way) as client:
+            if way == "ascii" or options:
+                assert client.read_file(1) == desktop.text.encode()
+                continue
+            with pytest.raises(Refused) as refused:
+                client.read_file(1)
+            assert refused.value.code == 1
+            assert client.lengths()[0] == len(desktop.text)
+            identity = client.read_file(5)
+            assert json.loads(identity)["config_crc32"] == zlib.crc32(desktop.text.encode())
+            assert b"correct" not in identity
+
+
+def test_what_was_staged_is_not_read_from_afar(start):
+    desktop = start()
+    with desktop.client("ascii") as client:
+        client.stage(2, NEW.encode())
+        assert client.read_record(2, 0, 8) == NEW[:16].encode()
+    for way in ("rtu", "tcp"):
+        with desktop.client(way) as client, pytest.raises(Refused) as refused:
+            client.read_record(2, 0, 8)
+        assert refused.value.code == 1
+
+
 @pytest.mark.parametrize(
     "way, options", [("ascii", ()), ("rtu", ("--service",)), ("tcp", ("--service",))]
 )

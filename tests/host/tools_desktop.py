@@ -32,10 +32,12 @@ def free_tcp_port():
 class Desktop:
     """main.py with a console on a terminal, a head-end's port and a TCP port."""
 
-    def __init__(self, folder, *options, more=None, says="running"):
+    def __init__(self, folder, *options, more=None, says="running", network=None):
         self.tcp_port = free_tcp_port()
         config = CONFIG | {"head_end": CONFIG["head_end"] | {"tcp_port": self.tcp_port}}
         config["head_end"].update(more or {})
+        if network:
+            config["network"] = network
         self.text = json.dumps(config)
         self._path = folder / "config.json"
         self._path.write_text(self.text)

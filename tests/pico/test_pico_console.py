@@ -11,6 +11,7 @@ from tests.host.tools_site import CONFIG, UNIT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 RELAY_PIN = 8
+ASCII = "firmline.modbus.ascii"
 
 
 class Usb:
@@ -32,6 +33,11 @@ class Usb:
                     self.pins.append(event[3])
         return said
 
+    def modules(self):
+        """What is loaded, asked at the prompt."""
+        self.chip.type(b"import sys; print(list(sys.modules))\r")
+        return self.listen(500)
+
     def ask(self, *request, ms=400):
         """The reply's bytes after the unit, of a request without it."""
         body = bytes((UNIT, *request))
@@ -52,7 +58,7 @@ def test_the_console_of_a_board_speaks_modbus_and_stops_at_ctrl_c(boot):
     usb = Usb(boot(main, files, (RELAY_PIN,)))
     usb.listen(3000)
 
-    assert usb.ask(3, 0x9C, 0x40, 0, 2) == b"\x03\x04SunS"
+    assert usb.ask(3, 0x9C, 0x40, 0, 2) == b"\x03\x04SunS"  # loads what answers it
     usb.chip.type(b"hello\r\n\x1b[A")
     assert usb.listen(200) == ""
     assert usb.ask(3, 0x9C, 0x40, 0, 125)[1] == 250
@@ -69,3 +75,14 @@ def test_the_console_of_a_board_speaks_modbus_and_stops_at_ctrl_c(boot):
     said = usb.listen(500)
     assert ">>>" in said, said
     assert usb.pins[-1] in (0, None)
+    assert ASCII in usb.modules()
+
+
+def test_nothing_of_modbus_ascii_is_in_memory_before_the_first_byte(boot):
+    main = (FIRMWARE_DIR / "main.py").read_text()
+    usb = Usb(boot(main, image.firmware_files(json.dumps(CONFIG))))
+    usb.listen(3000)
+    usb.chip.type(b"\x03")  # a key of the interpreter, nothing that can be read
+    assert ">>>" in usb.listen(500)
+    modules = usb.modules()
+    assert "firmline.services.tools" in modules and ASCII not in modules

@@ -11,11 +11,10 @@ answer leaves in pieces as the port has room, and is given up when nobody reads.
 
 The port: any() -> at least one byte can be read, readinto(buf, 1), write(buf, n), and
 is_ready() -> it takes 16 bytes at once.
-Called by services.tools. Source: Modbus over Serial Line V1.02, 2.5.2.
+Loaded and called by services.tools. Source: Modbus over Serial Line V1.02, 2.5.2.
 """
 
 from firmline.core.units import const, elapsed_ms
-from firmline.modbus.pdu import MAY_INSTALL, MAY_LOOSEN, Pdu
 
 _IDLE_LOOK_MS = const(50)
 _AWAKE_MS = const(1000)  # at every poll for so long after the last byte
@@ -39,17 +38,19 @@ _NEW_LINE = const(4)  # nothing has come on this line
 
 
 class AsciiServer:
-    """Owns `port`. Unit 1..247, 0: any but the broadcast. status: None, or status() -> bytes of a
-    line for a person."""
+    """Owns `port`, and the buffers of `pdu`, a modbus.pdu.Pdu. Unit 1..247, 0: any but the
+    broadcast. status: None, or status() -> bytes of a line for a person."""
 
-    def __init__(self, port, unit, registers, status=None):
+    def __init__(self, port, unit, pdu, status=None):
         self._port = port
         self._unit = unit
         self._status = status
         self._rx = bytearray(_FRAME_BYTES)
         self._tx = bytearray(_FRAME_BYTES)
         self._piece = bytearray(_PIECE_BYTES)
-        self.pdu = Pdu(registers, self._rx, self._tx, MAY_LOOSEN | MAY_INSTALL)
+        self.pdu = pdu
+        pdu.rx = self._rx
+        pdu.tx = self._tx
         self._state = _NEW_LINE
         self._digits = 0  # hex digits of the frame so far
         self._looked_ms = 0

@@ -36,7 +36,6 @@ class RtuServer:
         self._rx = bytearray(_FRAME_BYTES)
         self._tx = bytearray(_FRAME_BYTES)
         self.pdu = Pdu(registers, self._rx, self._tx, MAY_LOOSEN)
-        self._chunk = bytearray(_FRAME_BYTES)
         self._have = 0
         self._last_byte_ms = 0
         self._gap_ms = gap_ms(baud)
@@ -77,11 +76,12 @@ class RtuServer:
         return wait if wait > 1 else 1
 
     def _take(self, n, now_ms):
-        """Append what arrived; what comes while an answer is pending cannot be a request."""
+        """Append what arrived; what comes while an answer is pending cannot be a request, and ends
+        that one: so there is room for it where answers are made."""
         self._last_byte_ms = now_ms
         if n > _FRAME_BYTES:
             n = _FRAME_BYTES
-        self._port.readinto(self._chunk, n)
+        self._port.readinto(self._tx, n)
         self.bytes_received = (self.bytes_received + n) & _COUNT_MASK
         if self._is_skipping or self._reply_bytes or self._have + n > _FRAME_BYTES:
             self._skip(n)
@@ -91,7 +91,7 @@ class RtuServer:
             pass
 
     def _append(self, n):
-        move(self._rx, self._have, self._chunk, 0, n)
+        move(self._rx, self._have, self._tx, 0, n)
         self._have += n
 
     def _skip(self, n):

@@ -8,7 +8,7 @@ from firmline.core import snapshot as core
 from firmline.core.cycle import Cycle
 from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
-from firmline.modbus.pdu import MAY_LOOSEN
+from firmline.modbus.pdu import MAY_INSTALL, MAY_LOOSEN, Pdu
 from firmline.modbus.rtu import RtuMaster
 from firmline.modbus.server import RtuServer
 from firmline.services import config as configs
@@ -147,6 +147,7 @@ def build_tools(config, controller, hardware, server):
     """The ways in for tools: the head-end's `server`, the console where there is one, and TCP."""
     source = config.get("source", {"generation": 0, "bytes": 0, "refused": 0, "is_other": False})
     tools = Tools(controller, hardware, source["generation"], source["bytes"])
+    tools.has_secret = bool(config.get("network"))
     if getattr(hardware, "files", None) is not None:
         record = TwoGenerations(hardware.files, "record", 1, MOST_BYTES)
         record.find()
@@ -164,9 +165,7 @@ def build_tools(config, controller, hardware, server):
         server.pdu.files = tools
     console = hardware.open_console()
     if console:
-        from firmline.modbus.ascii import AsciiServer
-
-        tools.serve(AsciiServer(console, unit, registers, tools.status))
+        tools.watch(console, unit, Pdu(registers, b"", b"", MAY_LOOSEN | MAY_INSTALL))
     if entry and entry["tcp_port"] is not None:
         from firmline.modbus.tcp import TcpServer
 

@@ -48,6 +48,7 @@ CONFIG_SCHEMA = const(1)
 RECORD_SCHEMA = const(1)
 _MAP_VERSION = const(2)  # of services.register_map (a test compares)
 
+_ILLEGAL_FUNCTION = const(1)
 _ILLEGAL_ADDRESS = const(2)
 _ILLEGAL_VALUE = const(3)
 _DEVICE_FAILURE = const(4)
@@ -65,14 +66,20 @@ class Files:
         self._record = TwoGenerations(hardware.files, "record", RECORD_SCHEMA, _MOST_BYTES)
         self._text = None  # a configuration that is not in the store
         self._identity = b""
-        self._staged = bytearray()
         self.staged_file = 0
         self._config.find()
         self._config.keep(tools.in_force)
         self._record.find()
         self.forget()
 
-    def answer(self, pdu, n):
+    def run(self, request, n):
+        """What services.tools is asked for: a file request of n bytes, else a commit, or the line
+        for a person where there is no request."""
+        if request is None:
+            return self._status()
+        return self._answer(request, n) if n else self._commit(request)
+
+    def _answer(self, pdu, n):
         """Run function 20 or 21 of n bytes; bytes of the reply in tx[1:], or -exception code."""
         rx = pdu.rx
         if n < 9 or n != 2 + rx[2]:
@@ -85,7 +92,7 @@ class Files:
         pdu.tx[2 : n + 1] = rx[2 : n + 1]
         return n
 
-    def commit(self, request):
+    def _commit(self, request):
         """Registers file, length, CRC-32 high, low: 0, or an exception code."""
         file = request.get(0)
         n = request.get(1)
@@ -105,8 +112,8 @@ class Files:
         return 0
 
     def forget(self):
-        """What was staged, and is not committed."""
-        self._staged = bytearray()
+        """What was staged, and is not committed. It needs no memory for that."""
+        self._staged = b""
         self.staged_file = self._tools.lengths[1] = 0
         self._tools.lengths[3] = self._record.length
 
@@ -121,6 +128,8 @@ class Files:
                 return -_ILLEGAL_ADDRESS
             if count < 1 or to + 1 + 2 * count > _MOST_PDU:
                 return -_ILLEGAL_VALUE
+            if self._is_hidden(file) and not self._tools.may_install(pdu):
+                return -_ILLEGAL_FUNCTION
             code = self._read(file, 2 * record, memoryview(pdu.tx)[to + 2 : to + 2 + 2 * count])
             if code:
                 return -code
@@ -129,6 +138,10 @@ class Files:
             to += 2 + 2 * count
         pdu.tx[2] = to - 3
         return to - 1
+
+    def _is_hidden(self, file):
+        """What holds, or may hold, the password of a network."""
+        return file == _STAGED or file == _CONFIG and self._tools.has_secret
 
     def _read(self, file, offset, buffer):
         """Fill the buffer from there on; 0 or an exception code."""
@@ -213,6 +226,7 @@ class Files:
         """One file is staged at a time: writing another one forgets it."""
         if file != self.staged_file:
             self.forget()
+            self._staged = bytearray()
             self.staged_file = file
         end = offset + len(data)
         if end > len(self._staged):
@@ -220,7 +234,7 @@ class Files:
         self._staged[offset:end] = data
         self._tools.lengths[file - 1] = len(self._staged)
 
-    def status(self):
+    def _status(self):
         """One line for a person at the console."""
         controller = self._controller
         if hasattr(controller, "cause"):
@@ -250,6 +264,7 @@ class Files:
             "config_generation": tools.in_force,
             "config_crc32": self._crc32(self._read_config),
             "record_crc32": self._crc32(self._read_record),
+            "failures": tools.failures,
             "free": gc.mem_free() if hasattr(gc, "mem_free") else 0,
             "cause": "",
         }

@@ -2,8 +2,10 @@
 """The door for an installer's tools: who may come in, the ways they come, restart and files.
 
 Installer lock, Hazard H-14: what changes the configuration or restarts needs physical access: the
-console, or the service jumper. It never raises and allocates nothing while nobody uses it;
-services.files is imported when a file is first asked for, and dropped when nobody has for a while.
+console, or the service jumper. It never raises and allocates nothing while nobody uses it. What
+only a tool needs is imported when one comes, and control waits for that (docs/tools-protocol.md):
+modbus.ascii with the first byte from the console, for good; services.files when a file is first
+asked for, until nobody has for a while. Where that fails, it is counted and tried again later.
 Called by the app in each poll, by the registers and by the servers' Pdu.
 """
 
@@ -33,7 +35,7 @@ _ILLEGAL_VALUE = const(3)
 _DEVICE_FAILURE = const(4)
 _IDENTITY_BYTES = const(512)  # of services.files (a test compares)
 _BOOTS = const(1)  # of services.journal (a test compares)
-_MODULE = "firmline.services.files"
+_AGAIN_MS = const(10000)  # after modbus.ascii could not be imported
 
 
 class Tools:
@@ -44,10 +46,14 @@ class Tools:
         self._controller = controller
         self._hardware = hardware
         self._servers = []
+        self._console = None  # (port, unit, pdu) until its first byte
         self._files = None
         self._now_ms = 0
         self._used_ms = 0
         self._restart_ms = -1  # when it was asked for
+        self._failed_ms = -1  # when modbus.ascii could not be imported
+        self.failures = 0  # imports that failed
+        self.has_secret = False  # in the configuration in force
         self.is_awake = False
         self.in_force = in_force
         self.earlier = 0  # events of earlier boots in the journal
@@ -58,17 +64,39 @@ class Tools:
         server.pdu.files = self
         self._servers.append(server)
 
+    def watch(self, port, unit, pdu):
+        """A console: its server is loaded when the first byte comes. pdu: without buffers."""
+        self._console = port, unit, pdu
+
     def poll(self, now_ms):
         """Some ten times a second, at every poll while `is_awake`."""
         self._now_ms = now_ms
         self.is_awake = self._restart_ms >= 0
+        if self._console and self._console[0].any():
+            self._load_console(now_ms)
         for k in range(len(self._servers)):
             self._servers[k].poll(now_ms)
             self.is_awake |= self._servers[k].is_awake
         if self._files:
-            self._look_at_files(elapsed_ms(now_ms, self._used_ms))
+            keep_ms = _KEEP_STAGED_MS if self._files.staged_file else _KEEP_MS
+            if elapsed_ms(now_ms, self._used_ms) >= keep_ms:
+                self._drop()
         if self._restart_ms >= 0 and elapsed_ms(now_ms, self._restart_ms) >= _ANSWER_MS:
             self._restart()
+
+    def _load_console(self, now_ms):
+        if self._failed_ms >= 0 and elapsed_ms(now_ms, self._failed_ms) < _AGAIN_MS:
+            return
+        port, unit, pdu = self._console
+        try:
+            from firmline.modbus.ascii import AsciiServer
+
+            self.serve(AsciiServer(port, unit, pdu, self.status))
+            self._console = None
+        except Exception:  # a full heap, a damaged file: control goes on
+            self.failures += 1
+            self._failed_ms = now_ms
+            _unload("firmline.modbus.ascii", "firmline.modbus", "ascii")
 
     def _restart(self):
         self._restart_ms = -1
@@ -91,72 +119,59 @@ class Tools:
     def write(self, address, count, request):
         """COMMIT or RESTART, whole; 0 or an exception code."""
         if address == _RESTART:
-            if not self._may_install(request):
+            if not self.may_install(request):
                 return _ILLEGAL_FUNCTION
-            return self._ask_restart(request.get(0))
+            if request.get(0) != _RESTART_WORD:
+                return _ILLEGAL_VALUE
+            self._controller.fail()
+            self._restart_ms = self._now_ms
+            return 0
         if address != _COMMIT or count != _COMMIT_WORDS:
             return _ILLEGAL_VALUE
-        if not self._may_install(request):
+        if not self.may_install(request):
             return _ILLEGAL_FUNCTION
-        return self._run(_commit, request, 0)
+        return self._run(request, 0)
 
     def answer(self, function, pdu, n):
         """Functions 20 and 21 for the Pdu: bytes of the reply, or -exception code."""
-        if function == _WRITE_FILE and not self._may_install(pdu):
+        if function == _WRITE_FILE and not self.may_install(pdu):
             return -_ILLEGAL_FUNCTION
-        return self._run(_answer, pdu, n)
+        return self._run(pdu, n)
 
     def status(self):
-        """One line for a person at the console, b"" where memory has run out."""
-        text = self._run(_status, None, 0)
+        """One line for a person at the console, b"" where that failed."""
+        text = self._run(None, 0)
         return b"" if text == _DEVICE_FAILURE else text
 
-    def _may_install(self, request):
+    def may_install(self, request):
         return request.rights & _MAY_INSTALL or self._hardware.is_service()
 
-    def _ask_restart(self, word):
-        if word != _RESTART_WORD:
-            return _ILLEGAL_VALUE
-        self._controller.fail()
-        self._restart_ms = self._now_ms
-        return 0
-
-    def _run(self, work, request, n):
-        """`work` with services.files, loaded if it is not. A full heap is only an answer."""
+    def _run(self, request, n):
+        """services.files, loaded if it is not, does that. A failure is only an answer."""
         self._used_ms = self._now_ms
         try:
             if self._files is None:
                 from firmline.services.files import Files
 
                 self._files = Files(self._controller, self._hardware, self)
-            return work(self._files, request, n)
-        except MemoryError:
+            return self._files.run(request, n)
+        except Exception:
+            self.failures += 1
             self._drop()
             return -_DEVICE_FAILURE if n else _DEVICE_FAILURE
-
-    def _look_at_files(self, unused_ms):
-        if unused_ms >= (_KEEP_STAGED_MS if self._files.staged_file else _KEEP_MS):
-            self._drop()
 
     def _drop(self):
         """Forget services.files and what was staged."""
         if self._files:
             self._files.forget()
             self._files = None
-        package, _, own = _MODULE.rpartition(".")
-        if _MODULE in sys.modules:
-            del sys.modules[_MODULE]
-            delattr(sys.modules[package], own)
-        gc.collect()
+        _unload("firmline.services.files", "firmline.services", "files")
 
 
-def _answer(files, pdu, n):
-    return files.answer(pdu, n)
-
-
-def _commit(files, request, _):
-    return files.commit(request)
-
-
-def _status(files, _, n):
-    return files.status()
+def _unload(name, package, own):
+    """Take a module out of memory, also half of one. It needs none for that."""
+    if name in sys.modules:
+        del sys.modules[name]
+    if hasattr(sys.modules[package], own):
+        delattr(sys.modules[package], own)
+    gc.collect()
