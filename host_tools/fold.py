@@ -88,19 +88,19 @@ class _Fold(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node):
         if self._is_ours:
-            node.name = private_names().get(node.name, node.name)
+            node.name = short_names().get(node.name, node.name)
         return self.generic_visit(node)
 
     def visit_Name(self, node):
         if self._is_ours and node.id in self._functions:
-            node.id = private_names().get(node.id, node.id)
+            node.id = short_names().get(node.id, node.id)
         if isinstance(node.ctx, ast.Load) and node.id in self._numbers:
             return ast.copy_location(ast.Constant(self._numbers[node.id]), node)
         return node
 
     def visit_Attribute(self, node):
         if self._is_ours or node.attr not in self._functions:  # a script's own stay
-            node.attr = private_names().get(node.attr, node.attr)
+            node.attr = short_names().get(node.attr, node.attr)
         if isinstance(node.value, ast.Name) and node.attr in self._modules.get(node.value.id, ()):
             return ast.copy_location(ast.Constant(self._modules[node.value.id][node.attr]), node)
         return self.generic_visit(node)
@@ -117,34 +117,59 @@ class _Fold(ast.NodeTransformer):
 
 
 @cache
-def private_names():
-    """{"_name": short name} of the private attributes and functions, the same in all modules. What
-    a class body, a module or a text names stays, and `_open_`, by which memory.strip goes."""
+def short_names():
+    """{name: short name} of attributes and functions, the same in all modules: the private ones,
+    and of the public ones those of several words, as what MicroPython itself offers has mostly one
+    (and what is asked of its modules is left out). What a class body, a module or a text names
+    stays, and `_open_`, by which memory.strip goes."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FIRMWARE_DIR.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     found = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
     found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     kept = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    kept |= {name for name in found if name.lstrip("_").startswith("open_") or name[:2] == "__"}
+    kept |= _asked_of_others(trees)
+    for tree in trees:
+        kept |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} - {
+            name for name in found if name[0] == "_"
+        }
     for node in nodes:
         if isinstance(node, (ast.ClassDef, ast.Module)):
-            bodies = [line for line in node.body if isinstance(line, ast.Assign)]
-            names = [
-                name for line in bodies for target in line.targets for name in ast.walk(target)
-            ]
-            kept |= {name.id for name in names if isinstance(name, ast.Name)}
-    private = {name for name in found if name[0] == "_" and not name.startswith(("__", "_open_"))}
+            lines = [line for line in node.body if isinstance(line, ast.Assign)]
+            targets = [name for line in lines for name in line.targets]
+            kept |= {name.id for name in targets if isinstance(name, ast.Name)}
+    long = sorted(name for name in found - kept if "_" in name)
     taken = found | kept | {node.attr for node in attributes}
     letters = "abcdefghijklmnopqrstuvwxyz"
-    short = ("_" + a + b for a in letters for b in ["", *letters])
+    short = ("_" + a + b for a in letters for b in ["", *letters, *"0123456789"])
     free = (name for name in short if name not in taken)
-    return {name: next(free) for name in sorted(private - kept)}
+    return {name: next(free) for name in long}
+
+
+def _asked_of_others(trees):
+    """Names that are attributes of modules which are not the firmware's, and keywords."""
+    found = set(keywords())
+    for tree in trees:
+        nodes = list(ast.walk(tree))
+        others = {
+            alias.asname or alias.name
+            for node in nodes
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in others:
+                found.add(node.attr)
+            if isinstance(node, ast.ImportFrom) and not node.module.startswith("firmline"):
+                found |= {alias.name for alias in node.names}
+    return found
 
 
 def unfolded(text):
     """`text` that a board said, with the names of its functions as they are in the source."""
-    names = {short: name for name, short in private_names().items()}
-    return re.sub(r"\b_[a-z]{1,2}\b", lambda found: names.get(found[0], found[0]), text)
+    names = {short: name for name, short in short_names().items()}
+    return re.sub(r"\b_[a-z][a-z0-9]?\b", lambda found: names.get(found[0], found[0]), text)
 
 
 @cache

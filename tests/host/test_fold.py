@@ -60,8 +60,8 @@ def test_arguments_that_an_inner_function_uses_stay():
     assert folded(source, "firmline.x") == source
 
 
-def test_private_names_are_short_everywhere_and_can_be_told_again():
-    short = fold.private_names()
+def test_short_names_are_short_everywhere_and_can_be_told_again():
+    short = fold.short_names()
 
     assert len(set(short.values())) == len(short) > 400
     assert "_open_outputs" not in short, "what builds is found by its name"

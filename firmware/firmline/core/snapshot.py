@@ -61,39 +61,39 @@ class Resources:
         # one row after the other, for ledger.py and shares.py, which have the same numbers
         self.table = watts_array(31 * count or 1)
         self.table[0] = count
-        self.kind = self._row(1)
-        self.mask = self._row(2)  # bit 0..2: conductor L1..L3
-        self.wires = self._row(3)  # number of conductors in `mask`
-        self.low_w = self._row(4)
-        self.min_w = self._row(5)
-        self.high_w = self._row(6)
-        self.fallback_w = self._row(7)
-        self.policy = self._row(8)
-        self.is_protected = self._row(9)  # never shed
+        self.kind = self._open_row(1)
+        self.mask = self._open_row(2)  # bit 0..2: conductor L1..L3
+        self.wires = self._open_row(3)  # number of conductors in `mask`
+        self.low_w = self._open_row(4)
+        self.min_w = self._open_row(5)
+        self.high_w = self._open_row(6)
+        self.fallback_w = self._open_row(7)
+        self.policy = self._open_row(8)
+        self.is_protected = self._open_row(9)  # never shed
         # measured, refreshed before each cycle
-        self.is_online = self._row(10)
-        self.wants = self._row(11)
-        self.is_low = self._row(12)  # a battery at its reserve: discharges only for a limit
-        self.in_flight = self._row(13)  # the change cannot be seen in the sample yet
-        self.power_w = self._row(14)  # 0 when the link is silent: no credit
+        self.is_online = self._open_row(10)
+        self.wants = self._open_row(11)
+        self.is_low = self._open_row(12)  # a battery at its reserve: discharges only for a limit
+        self.in_flight = self._open_row(13)  # the change cannot be seen in the sample yet
+        self.power_w = self._open_row(14)  # 0 when the link is silent: no credit
         # commands
-        self.command_w = self._row(15)  # what the guard let through
-        self.proposal_w = self._row(16)
-        self.previous_w = self._row(17)  # the command before this cycle
-        self.before_w = self._row(18)  # what the device did before it was changed
-        self.changed_ms = self._row(19)  # when the command was changed last
-        self.settle_ms = self._row(20)
-        self.resume_ms = self._row(21)  # a load that was turned off stays off this long
+        self.command_w = self._open_row(15)  # what the guard let through
+        self.proposal_w = self._open_row(16)
+        self.previous_w = self._open_row(17)  # the command before this cycle
+        self.before_w = self._open_row(18)  # what the device did before it was changed
+        self.changed_ms = self._open_row(19)  # when the command was changed last
+        self.settle_ms = self._open_row(20)
+        self.resume_ms = self._open_row(21)  # a load that was turned off stays off this long
         # the balance's: taken out for import; row 23 the same for export
-        self.credit_w = self._row(22)
+        self.credit_w = self._open_row(22)
         # the allocator's; rows 27 and 28: when a load was turned off, and that it was
-        self.grant_w = self._row(24)
-        self.least_w = self._row(25)  # the least grant, the strictest cap, while a gate waits
-        self.is_turned_out = self._row(26)  # its turn is over
-        self.order = self._row(30)  # queue for admission; the served go to the back
-        self.new_w = self._row(29)  # the guard's
+        self.grant_w = self._open_row(24)
+        self.least_w = self._open_row(25)  # the least grant, the strictest cap, while a gate waits
+        self.is_turned_out = self._open_row(26)  # its turn is over
+        self.order = self._open_row(30)  # queue for admission; the served go to the back
+        self.new_w = self._open_row(29)  # the guard's
 
-    def _row(self, number):
+    def _open_row(self, number):
         return memoryview(self.table)[number * self.count : (number + 1) * self.count]
 
     def add(self, index, kind, mask, low_w, min_w, high_w, fallback_w):

@@ -81,9 +81,9 @@ class DeviceLink(ProductLink):
         self._pause_ms = 0
         self.wake = bytearray(2)  # the bus puts its own here: a flag for each link, one for all
         self.place = 0  # of this link's flag
-        self._start_command()
+        self._open_command()
 
-    def _start_command(self):
+    def _open_command(self):
         self.command_w = 0
         self.acked_w = 0
         self.acked_ms = 0  # of the last command or refresh

@@ -38,7 +38,7 @@ class SerialPort:
             tx=machine.Pin(tx),
             rx=machine.Pin(rx),
             txbuf=256,
-            rxbuf=512,
+            rxbuf=256,
             timeout=0,
         )
         self._is_sending = False

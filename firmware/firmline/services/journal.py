@@ -79,9 +79,9 @@ class Journal:
         self._is_changed = True  # a boot more
         self._is_urgent = False
         self._is_failing = False
-        self._start_times()
+        self._open_times()
 
-    def _start_times(self):
+    def _open_times(self):
         self._due = _NOTHING
         self._due_s = 0
         self._seen = 0  # events looked at ...

@@ -21,9 +21,11 @@ _START_ONLY = (
     "firmline.services.config_fields",
     "firmline.services.config_source",
     "firmline.services.config_text",
+    "firmline.services.journal_save",
     "firmline.services.journal_start",
     "firmline.services.memory",
     "firmline.services.register_map",
+    "firmline.services.store",
 )
 
 
@@ -52,6 +54,8 @@ def tidy(is_small):
         for name in list(sys.modules):
             if _is_among(name, _BUILT_ONCE):
                 strip(sys.modules[name])
+            if name.startswith("firmline") and hasattr(sys.modules[name], "__file__"):
+                del sys.modules[name].__file__  # its text: 50 bytes each
         gc.collect()
 
 
