@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a board takes out of its classes once the controller runs (app.strip) is not called then."""
+"""What app.strip takes out of a board's classes is not called once the controller runs."""
 
 import ast
 from pathlib import Path
