@@ -52,6 +52,7 @@ _ILLEGAL_FUNCTION = const(1)
 _ILLEGAL_ADDRESS = const(2)
 _ILLEGAL_VALUE = const(3)
 _DEVICE_FAILURE = const(4)
+_NOTHING = bytearray()  # never written to
 
 
 class Files:
@@ -113,7 +114,7 @@ class Files:
 
     def forget(self):
         """What was staged, and is not committed. It needs no memory for that."""
-        self._staged = b""
+        self._staged = _NOTHING
         self.staged_file = self._tools.lengths[1] = 0
         self._tools.lengths[3] = self._record.length
 

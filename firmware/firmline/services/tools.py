@@ -73,7 +73,7 @@ class Tools:
         self._now_ms = now_ms
         self.is_awake = self._restart_ms >= 0
         if self._console and self._console[0].any():
-            self._load_console(now_ms)
+            self._load_console(self._console, now_ms)
         for k in range(len(self._servers)):
             self._servers[k].poll(now_ms)
             self.is_awake |= self._servers[k].is_awake
@@ -84,10 +84,10 @@ class Tools:
         if self._restart_ms >= 0 and elapsed_ms(now_ms, self._restart_ms) >= _ANSWER_MS:
             self._restart()
 
-    def _load_console(self, now_ms):
+    def _load_console(self, console, now_ms):
         if self._failed_ms >= 0 and elapsed_ms(now_ms, self._failed_ms) < _AGAIN_MS:
             return
-        port, unit, pdu = self._console
+        port, unit, pdu = console
         try:
             from firmline.modbus.ascii import AsciiServer
 
