@@ -15,6 +15,8 @@ The marker is a word that survives a watchdog and a soft reset, but not a power-
 KEY + reason * 256 + number of starts since the last run that was well.
 """
 
+import gc
+
 from firmline.core.units import const
 from firmline.modbus.crc import crc16
 from firmline.services.config import ConfigError
@@ -57,6 +59,7 @@ def start(hardware, build):
         test_crc()
         test_ticks(hardware)
         config = load_in_force(hardware)
+        gc.collect()  # its text: 8 kB which a stray word of an uncleared buffer may later hold
         check_board(config, hardware)
         return build(config, hardware, reason), ""
     except (BootError, ConfigError, OSError, ValueError) as error:  # ValueError: not a text
