@@ -117,59 +117,83 @@ class _Fold(ast.NodeTransformer):
 
 
 @cache
-def short_names():
-    """{name: short name} of attributes and functions, the same in all modules: the private ones,
-    and of the public ones those of several words, as what MicroPython itself offers has mostly one
-    (and what is asked of its modules is left out). What a class body, a module or a text names
-    stays, and `_open_`, by which memory.strip goes."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FIRMWARE_DIR.rglob("*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
-    found = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
-    found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    kept = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    kept |= {name for name in found if name.lstrip("_").startswith("open_") or name[:2] == "__"}
-    kept |= _asked_of_others(trees)
-    for tree in trees:
-        kept |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} - {
-            name for name in found if name[0] == "_"
-        }
+def _trees():
+    paths = sorted(FIRMWARE_DIR.rglob("*.py"))
+    return {path.stem + str(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def _private(nodes):
+    """The private names of attributes and functions among these."""
+    found = set()
     for node in nodes:
-        if isinstance(node, (ast.ClassDef, ast.Module)):
-            lines = [line for line in node.body if isinstance(line, ast.Assign)]
-            targets = [name for line in lines for name in line.targets]
-            kept |= {name.id for name in targets if isinstance(name, ast.Name)}
-    long = sorted(name for name in found - kept if "_" in name)
-    taken = found | kept | {node.attr for node in attributes}
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    short = ("_" + a + b for a in letters for b in ["", *letters, *"0123456789"])
-    free = (name for name in short if name not in taken)
-    return {name: next(free) for name in long}
+        found |= {getattr(node, "attr", ""), getattr(node, "name", "")}
+    return {name for name in found - {None} if name[:1] == "_" and name[:2] != "__"}
 
 
-def _asked_of_others(trees):
-    """Names that are attributes of modules which are not the firmware's, and keywords."""
-    found = set(keywords())
-    for tree in trees:
+def _is_made(node):
+    """A function, or an attribute that gets a value: not one of MicroPython's own."""
+    is_set = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    return is_set or isinstance(node, ast.FunctionDef)
+
+
+@cache
+def short_names():
+    """{"_name": short name} of the private attributes and functions, the same in all modules. Two
+    names share a short one unless one class (with its bases) or one module has both: a board keeps
+    each name once. What a text, a class body or a module names stays, and `_open_`, by which
+    memory.strip goes."""
+    groups, kept, shown, made = {}, set(), set(), set()
+    for place, tree in _trees().items():
         nodes = list(ast.walk(tree))
-        others = {
-            alias.asname or alias.name
-            for node in nodes
-            if isinstance(node, ast.Import)
-            for alias in node.names
-        }
+        kept |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+        shown |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        made |= _private(node for node in nodes if _is_made(node))
+        inside = set()
         for node in nodes:
-            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in others:
-                found.add(node.attr)
-            if isinstance(node, ast.ImportFrom) and not node.module.startswith("firmline"):
-                found |= {alias.name for alias in node.names}
-    return found
+            if isinstance(node, (ast.ClassDef, ast.Module)):
+                targets = [
+                    name for n in node.body if isinstance(n, ast.Assign) for name in n.targets
+                ]
+                kept |= {name.id for name in targets if isinstance(name, ast.Name)}
+            if isinstance(node, ast.ClassDef):
+                inside |= set(ast.walk(node))
+                family = {node.name, *(getattr(base, "id", "") for base in node.bases)} - {""}
+                mine = _private(ast.walk(node))
+                for one in [one for one in groups if isinstance(one, frozenset) and one & family]:
+                    family |= one
+                    mine |= groups.pop(one)
+                groups[frozenset(family)] = mine
+        groups[place] = _private(node for node in nodes if node not in inside)
+    outside = set().union(*(names for one, names in groups.items() if isinstance(one, str)))
+    names = {name for name in made - kept if not name.startswith("_open_")}
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    free = [
+        "_" + a + b for a in letters for b in ["", *letters] if "_" + a + b not in shown | kept
+    ]
+    short = {}
+    for name in sorted(names, key=lambda name: (name not in outside, name)):
+        near = set()
+        for one in groups.values():
+            if name in one or name in outside:
+                near |= {short[other] for other in one if other in short}
+        short[name] = next(choice for choice in free if choice not in near)
+    return short
 
 
 def unfolded(text):
-    """`text` that a board said, with the names of its functions as they are in the source."""
-    names = {short: name for name, short in short_names().items()}
-    return re.sub(r"\b_[a-z][a-z0-9]?\b", lambda found: names.get(found[0], found[0]), text)
+    """`text` that a board said, the functions of its traceback named as in the source."""
+
+    def plain(found):
+        names = [
+            node.name
+            for place, tree in _trees().items()
+            if Path(place.removeprefix(found[2])).stem == found[2]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and short_names().get(node.name) == found[3]
+        ]
+        return found[1] + (" or ".join(sorted(set(names))) or found[3])
+
+    return re.sub(r'(File "(\w+)"[^\n]*? in )(_\w+)', plain, text)
 
 
 @cache

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Folded constants: what a board runs says and does the same as what is written."""
 
+import ast
 import shutil
 
 import pytest
@@ -60,14 +61,30 @@ def test_arguments_that_an_inner_function_uses_stay():
     assert folded(source, "firmline.x") == source
 
 
-def test_short_names_are_short_everywhere_and_can_be_told_again():
+def test_private_names_are_short_and_shared_where_they_cannot_meet():
     short = fold.short_names()
 
-    assert len(set(short.values())) == len(short) > 400
+    assert len(short) > 400
+    assert len(set(short.values())) < 200
     assert "_open_outputs" not in short, "what builds is found by its name"
     poll, cycle = short["_poll_all"], short["_cycle_ms"]
     assert folded("x._cycle_ms = y._poll_all\n") == f"x.{cycle} = y.{poll}\n"
-    assert fold.unfolded(f"stopped: x, in {poll}") == "stopped: x, in _poll_all"
+
+
+def test_no_class_and_no_module_has_two_names_that_became_one():
+    short = fold.short_names()
+    for tree in fold._trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                names = fold._private(ast.walk(node)) & set(short)
+                assert len({short[name] for name in names}) == len(names), node.name
+
+
+def test_a_traceback_of_a_board_can_be_read():
+    poll = fold.short_names()["_poll_all"]
+
+    assert fold.unfolded(f'stopped: x, File "app", in {poll}').endswith("in _poll_all")
+    assert fold.unfolded('File "app", line 1, in poll') == 'File "app", line 1, in poll'
 
 
 def test_a_script_keeps_its_own_functions():
