@@ -55,35 +55,47 @@ def whole_ms(t_us):
 
 
 def commands(bench):
-    """[(t_s, unit, function, address, values)] of all writes that differed from the one before
-    to the same registers, in the order of time."""
+    """[(t_s, unit, function, address, words)] of all writes that differed from the one before to
+    the same registers, in the order of time. words: the registers written."""
     writes = sorted(entry for log in bench.writes for entry in log)
     return [
-        (t_us / 1e6, f[0], f[1], int.from_bytes(f[2:4], "big"), f[4:-2].hex())
-        for t_us, f in writes
+        (t_us / 1e6, f[0], f[1], int.from_bytes(f[2:4], "big"), words_of(f)) for t_us, f in writes
     ]
 
 
+def words_of(frame):
+    data = frame[4:6] if frame[1] == 6 else frame[7:-2]
+    return [int.from_bytes(data[k : k + 2], "big") for k in range(0, len(data), 2)]
+
+
 def difference(pico, virtual):
-    """(what differs or None, largest distance in time of two equal commands, s)."""
-    apart_s = 0.0
+    """(what differs or None, largest distance in time of two commands in s, and of set points in
+    their registers' own unit). The same device gets the same kind of command in the same order;
+    the chip samples the meter some milliseconds later, so while power ramps it sees another value.
+    """
+    apart_s, apart_raw = 0.0, 0
     for number, (one, other) in enumerate(zip(pico, virtual, strict=False)):
-        if one[1:] != other[1:]:
-            return f"command {number}: {one} on pico, {other} on virtual", apart_s
+        if one[1:4] != other[1:4] or len(one[4]) != len(other[4]):
+            return f"command {number}: {one} on pico, {other} on virtual", apart_s, apart_raw
         apart_s = max(apart_s, abs(one[0] - other[0]))
+        apart_raw = max([apart_raw, *(abs(a - b) for a, b in zip(one[4], other[4], strict=True))])
     if len(pico) != len(virtual):
-        return f"{len(pico)} commands on pico, {len(virtual)} on virtual", apart_s
-    return None, apart_s
+        what = f"{len(pico)} commands on pico, {len(virtual)} on virtual"
+        return what, apart_s, apart_raw
+    return None, apart_s, apart_raw
 
 
 def figures(name, pico, virtual):
-    what, apart_s = difference(commands(pico[0]), commands(virtual[0]))
+    what, apart_s, apart_raw = difference(commands(pico[0]), commands(virtual[0]))
     found = {
         "scenario": name,
         "verdict": pico[1].verdict,
         "commands": len(commands(pico[0])),
         "difference": what,
         "apart_s": round(apart_s, 3),
+        "apart_raw": apart_raw,
+        "pico_commands": commands(pico[0]),
+        "virtual_commands": commands(virtual[0]),
         "boot_s": pico[1].metrics["boot_s"],
         "cpu_load": pico[1].metrics["cpu_load"],
     }
@@ -120,7 +132,7 @@ def print_row(row):
         pico, virtual = row[metric]
         if pico is not None or virtual is not None:
             print(f"  {metric:16} pico {pico} s, virtual {virtual} s")
-    same = row["difference"] or "the same on both"
+    same = row["difference"] or "the same order on both"
     print(
         f"  {row['commands']} commands, {same}; at most {row['apart_s']:.3f} s apart", flush=True
     )
