@@ -27,7 +27,7 @@ from hil.targets.stepped import VirtualTarget  # noqa: E402
 
 NAMES = ("load_step_battery", "load_step_ev", "meter_cut", "head_end_silent", "watchdog_hang")
 TIMES = ("response_s", "command_s", "fallback_s", "head_end_loss_s", "restart_s")
-TICK_S = 0.1
+SMALL = 200  # W or mA
 
 
 def run(name, target, progress=None):
@@ -55,45 +55,59 @@ def whole_ms(t_us):
 
 
 def commands(bench):
-    """[(t_s, unit, function, address, words)] of all writes that differed from the one before to
-    the same registers, in the order of time. words: the registers written."""
+    """[(t_s, unit, function, address, flags, set point)] of the writes that matter, in the order
+    of time: to the same registers, with other flags or a set point that moved by more than
+    SMALL. While cars ramp, a battery is told a few watts more or less with every sample, and which
+    ones it is told depends on when the meter was asked, to the millisecond."""
     writes = sorted(entry for log in bench.writes for entry in log)
-    return [
-        (t_us / 1e6, f[0], f[1], int.from_bytes(f[2:4], "big"), words_of(f)) for t_us, f in writes
-    ]
+    return mattering(
+        [
+            (t_us / 1e6, f[0], f[1], int.from_bytes(f[2:4], "big"), *parts_of(f))
+            for t_us, f in writes
+        ]
+    )
 
 
-def words_of(frame):
+def mattering(writes):
+    kept, last = [], {}
+    for write in writes:
+        flags, value = last.get(write[1:4], (None, 0))
+        if flags != write[4] or abs(value - write[5]) > SMALL:
+            last[write[1:4]] = write[4:]
+            kept.append(write)
+    return kept
+
+
+def parts_of(frame):
+    """(what is before it, the set point: the last register, or the last two as one number)."""
     data = frame[4:6] if frame[1] == 6 else frame[7:-2]
-    return [int.from_bytes(data[k : k + 2], "big") for k in range(0, len(data), 2)]
+    return data[:-4].hex(), int.from_bytes(data[-4:], "big", signed=True)
 
 
 def difference(pico, virtual):
-    """(what differs or None, largest distance in time of two commands in s, and of set points in
-    their registers' own unit). The same device gets the same kind of command in the same order;
-    the chip samples the meter some milliseconds later, so while power ramps it sees another value.
-    """
-    apart_s, apart_raw = 0.0, 0
+    """(what differs or None, largest distance in time of two commands in s, and of their set
+    points)."""
+    apart_s, apart = 0.0, 0
     for number, (one, other) in enumerate(zip(pico, virtual, strict=False)):
-        if one[1:4] != other[1:4] or len(one[4]) != len(other[4]):
-            return f"command {number}: {one} on pico, {other} on virtual", apart_s, apart_raw
+        if one[1:5] != other[1:5]:
+            return f"command {number}: {one} on pico, {other} on virtual", apart_s, apart
         apart_s = max(apart_s, abs(one[0] - other[0]))
-        apart_raw = max([apart_raw, *(abs(a - b) for a, b in zip(one[4], other[4], strict=True))])
+        apart = max(apart, abs(one[5] - other[5]))
     if len(pico) != len(virtual):
         what = f"{len(pico)} commands on pico, {len(virtual)} on virtual"
-        return what, apart_s, apart_raw
-    return None, apart_s, apart_raw
+        return what, apart_s, apart
+    return None, apart_s, apart
 
 
 def figures(name, pico, virtual):
-    what, apart_s, apart_raw = difference(commands(pico[0]), commands(virtual[0]))
+    what, apart_s, apart = difference(commands(pico[0]), commands(virtual[0]))
     found = {
         "scenario": name,
         "verdict": pico[1].verdict,
         "commands": len(commands(pico[0])),
         "difference": what,
         "apart_s": round(apart_s, 3),
-        "apart_raw": apart_raw,
+        "set_point_apart": apart,
         "pico_commands": commands(pico[0]),
         "virtual_commands": commands(virtual[0]),
         "boot_s": pico[1].metrics["boot_s"],
