@@ -101,7 +101,14 @@ class PtyBoard:
             self.is_plugged = True
         self.wait_for_port()
 
-    def wait_for_port(self, timeout_s=10):
+    def wait_for_cut(self, timeout_s=10):
+        """The one who deploys may see it before the board's keeper does."""
+        end_s = time.monotonic() + timeout_s
+        while self.is_powered:
+            assert time.monotonic() < end_s, f"not cut at block {self.cut_at}"
+            time.sleep(0.01)
+
+    def wait_for_port(self, timeout_s=30):
         end_s = time.monotonic() + timeout_s
         while not os.path.exists(self.device):
             assert time.monotonic() < end_s, "the board did not start"
