@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
 from hil.bench import Bench  # noqa: E402
 from hil.execute import progress_bar  # noqa: E402
+from hil.line.line import MasterLine  # noqa: E402
 from hil.options import SCENARIOS  # noqa: E402
 from hil.scenarios.load import load  # noqa: E402
 from hil.targets.firmware import TargetError  # noqa: E402
@@ -59,7 +60,9 @@ def commands(bench):
     of time: to the same registers, with other flags or a set point that moved by more than
     SMALL. While cars ramp, a battery is told a few watts more or less with every sample, and which
     ones it is told depends on when the meter was asked, to the millisecond."""
-    writes = sorted(entry for log in bench.writes for entry in log)
+    wires = zip(bench.wires.values(), bench.writes, strict=True)
+    logs = [log for wire, log in wires if not isinstance(wire, MasterLine)]  # not the head-end's
+    writes = sorted(entry for log in logs for entry in log)
     return mattering(
         [
             (t_us / 1e6, f[0], f[1], int.from_bytes(f[2:4], "big"), *parts_of(f))
