@@ -7,10 +7,11 @@ python host_tools/registers_doc.py > docs/registers.md
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
 
-from firmline.core import escalation, guard, limits, mode  # noqa: E402
 from firmline.services import headend, register_map  # noqa: E402
+from host_tools import names  # noqa: E402
 
 _INTRO = """\
 # Register map
@@ -98,10 +99,6 @@ def _codes(pairs):
     return ", ".join(f"{code} {name}" for code, name in pairs)
 
 
-def _constants(module, names):
-    return _codes((getattr(module, name), name.lower().replace("_", " ")) for name in names)
-
-
 MEANINGS = {
     "SunS": "0x5375, `Su`",
     "SunS_low": "0x6E53, `nS`",
@@ -132,15 +129,10 @@ MEANINGS = {
     "TotWh_SF": "0",
     "Evt": "bit 7: missing sensor",
     "map_version": "version of this model; it changes when a point moves",
-    "mode": _codes(enumerate(mode.NAMES)),
-    "stage": "escalation: "
-    + _constants(escalation, ("INSIDE", "CUT", "TO_MINIMUM", "PAUSE", "TRIP")),
-    "head_end": "heartbeat: " + _constants(headend, ("NEVER", "ALIVE", "SILENT")),
-    "cause": "why the guard changed a command, bits: "
-    + _constants(
-        guard,
-        ("RANGE", "BUDGET_IMPORT", "BUDGET_EXPORT", "HELD", "FELL_BACK", "STAGE", "TRIPPED"),
-    ),
+    "mode": _codes(names.MODES.items()),
+    "stage": "escalation: " + _codes(names.STAGES.items()),
+    "head_end": "heartbeat: " + _codes(names.HEAD_END.items()),
+    "cause": "why the guard changed a command, bits: " + _codes(names.CAUSES.items()),
     "pcc_w": "power at the PCC, last sample",
     "l1_w": "power L1",
     "l2_w": "power L2",
@@ -151,7 +143,7 @@ MEANINGS = {
     "in_force_import_w": "import limit in force",
     "in_force_export_w": "export limit in force, >= 0",
     "in_force_ma": "limit in force for each conductor",
-    "binding_import": "which limit is the import limit: " + _codes(enumerate(limits.SOURCE_NAMES)),
+    "binding_import": "which limit is the import limit: " + _codes(names.SOURCES.items()),
     "binding_export": "which limit is the export limit, same codes",
     "binding_conductor": "which limit is the conductors' limit, same codes",
     "meter_is_usable": "1: the sample is fresh or late; 0: lost or none yet",

@@ -35,17 +35,15 @@ HOT = (
     "firmline/services/excursions.py",
     "firmline/services/headend.py",
     "firmline/services/journal.py",
+    "firmline/services/outputs.py",
     "firmline/services/registers.py",
+    "firmline/services/sensing.py",
     "firmline/services/telemetry.py",
     "firmline/services/tools.py",
 )
 AT_START = {
     "__init__",
     "<module>",
-    "_open_devices",
-    "_open_outputs",
-    "_open_output",
-    "_open_head_end",
     "_build",
 }
 SAVING = {"_try", "_save_events"}  # the journal, once in minutes

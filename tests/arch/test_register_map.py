@@ -8,6 +8,7 @@ import pytest
 
 from firmline.services import files, journal, register_map
 from hil.targets.firmware import FIRMWARE_DIR
+from host_tools import names
 
 SERVICES = FIRMWARE_DIR / "firmline" / "services"
 KERNELS = FIRMWARE_DIR / "firmline" / "modbus" / "words.py"
@@ -50,6 +51,7 @@ def test_what_the_tools_show_begins_where_the_registers_say():
     tools = (SERVICES / "tools.py").read_text()
     assert f"_BOOTS = const({journal.BOOTS})" in tools
     assert f"_IDENTITY_BYTES = const({files.IDENTITY_BYTES})" in tools
+    assert dict(enumerate(files._MODES)) == names.MODES
 
 
 def test_a_copy_that_differs_is_found():

@@ -3,9 +3,9 @@
 
 import runs
 
-from firmline.app import Controller
 from firmline.core.freshness import LOST, Freshness
 from firmline.core.guard import Guard
+from firmline.services.sensing import Sensing
 
 UNTIL_CUT_S = 3660.0  # export, grants, silence, load step and the cut cable have been by then
 
@@ -46,14 +46,14 @@ def test_fallback_timer_that_never_fires_fails(monkeypatch):
 
 
 def test_flipped_sign_of_export_fails(monkeypatch):
-    take_sample = Controller._take_sample
+    take_sample = Sensing.take_sample
 
     def take_flipped(self):
         take_sample(self)
-        for axis in range(self.site.axes):
-            self.snapshot.axis_w[axis] = abs(self.snapshot.axis_w[axis])
+        for axis in range(self._site.axes):
+            self._snapshot.axis_w[axis] = abs(self._snapshot.axis_w[axis])
 
-    monkeypatch.setattr(Controller, "_take_sample", take_flipped)
+    monkeypatch.setattr(Sensing, "take_sample", take_flipped)
     _, result = runs.run("evening", duration_s=UNTIL_CUT_S)
 
     assert result.verdict == "FAIL"

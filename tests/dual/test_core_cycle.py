@@ -160,7 +160,7 @@ def test_after_a_loss_nothing_is_looser_than_fallback_until_the_room_was_seen():
     bench.sample(0)
     bench.tick(2001)
     assert bench.sample(100, 1840, 1840) == [1840]
-    bench.cycle.settled(0)
+    bench.resources.in_flight[0] = 0
     for _ in range(50):
         fill(bench.resources.power_w, (1840,))
         assert bench.sample(100, 1840, 1840) == [1840], "not yet"
@@ -246,7 +246,7 @@ def test_what_is_measured_after_the_effect_counts_again():
     bench.command(7000)
     assert bench.sample(0, 23000, 8000) == [3600]
     bench.resources.power_w[0] = 3600
-    bench.cycle.settled(0)
+    bench.resources.in_flight[0] = 0
     assert bench.sample(100, 19600, 4600) == [3600]
     bench.resources.power_w[0] = 3600
     assert bench.sample(100, 20600, 4600) == [2600]
@@ -261,7 +261,7 @@ def test_a_changed_command_is_in_flight_with_what_the_device_did_before():
     bench.resources.power_w[0] = 6000
     bench.sample(100, 25000, 8000, 2000)
     assert bench.resources.before_w[0] == 7000, "what was before the first of the changes"
-    bench.cycle.settled(0)
+    bench.resources.in_flight[0] = 0
     assert bench.resources.in_flight[0] == 0
 
 

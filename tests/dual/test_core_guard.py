@@ -33,7 +33,7 @@ from sites import (
     relay,
 )
 
-from firmline.core.guard import REASONS, Guard
+from firmline.core.guard import Guard
 
 INSIDE, CUT, TO_MINIMUM, PAUSE, TRIP = range(5)
 
@@ -767,15 +767,3 @@ def test_a_site_without_resources_has_nothing_to_command():
     for mode in (START, NORMAL, HOLD, FALLBACK, TRIPPED, SAFE, 77):
         bench.mode = mode
         assert bench.propose() == []
-
-
-def test_reasons_are_named_in_the_order_of_their_bits():
-    assert REASONS == (
-        "range",
-        "budget-import",
-        "budget-export",
-        "held",
-        "fallback",
-        "stage",
-        "tripped",
-    )

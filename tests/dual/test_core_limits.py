@@ -3,7 +3,7 @@
 
 from sites import Lcg, make_site
 
-from firmline.core.limits import SOURCE_NAMES, Limits
+from firmline.core.limits import Limits
 
 NONE = -1
 FIRM, DYNAMIC, CEILING, EMERGENCY = range(4)
@@ -175,10 +175,6 @@ def test_conductor_limits_do_not_move_with_the_head_end():
     assert list(limits.low_w)[1:] == [-9200, -9200, -9200]
     limits.update(False, 1, 1, 0, 0)
     assert list(limits.high_w)[1:] == [9200, 9200, 9200]
-
-
-def test_every_source_has_a_name():
-    assert SOURCE_NAMES == ("firm", "dynamic", "ceiling", "emergency")
 
 
 def expected_in_force(firm_w, ceiling_w, is_alive, dynamic_w, emergency_w):

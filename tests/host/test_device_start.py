@@ -26,8 +26,10 @@ hardware.run = run
 status = app.main(hardware)
 print("status", status, hex(hardware.marker()))
 """
-FAULT = "controller._outputs[0].set(True); controller.poll(1); raise ValueError('boom')"
-KEY = "controller._outputs[0].set(True); raise KeyboardInterrupt"
+FAULT = (
+    "controller._outputs._by_resource[0].set(True); controller.poll(1); raise ValueError('boom')"
+)
+KEY = "controller._outputs._by_resource[0].set(True); raise KeyboardInterrupt"
 LIST = "print(sorted(name for name in sys.modules if name.startswith('firmline')))"
 
 

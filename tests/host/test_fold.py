@@ -28,9 +28,9 @@ def test_a_constant_behind_its_module_becomes_its_number_and_an_idle_import_goes
 
 
 def test_what_is_no_constant_stays():
-    source = "from firmline.core import mode as modes\nx = modes.NAMES[modes.SAFE]\n"
+    source = "from firmline.core import mode as modes\nx = modes.TEXT[modes.SAFE]\n"
 
-    assert folded(source) == "from firmline.core import mode as modes\nx = modes.NAMES[5]\n"
+    assert folded(source) == "from firmline.core import mode as modes\nx = modes.TEXT[5]\n"
 
 
 def test_own_constants_go_and_what_only_looks_like_one_stays():
@@ -66,7 +66,7 @@ def test_private_names_are_short_and_shared_where_they_cannot_meet():
 
     assert len(short) > 400
     assert len(set(short.values())) < 200
-    assert "_open_outputs" not in short, "what builds is found by its name"
+    assert "_open_port" not in short, "what builds is found by its name"
     poll, cycle = short["_poll_all"], short["_cycle_ms"]
     assert folded("x._cycle_ms = y._poll_all\n") == f"x.{cycle} = y.{poll}\n"
 

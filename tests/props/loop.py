@@ -71,7 +71,7 @@ class Loop:
                 resources.power_w[index] = self.truth_w[index]
             age_ms = self.ms - self._changed_ms[index]
             if resources.in_flight[index] and age_ms >= self.dead_ms + self.latency_ms + 1100:
-                self.cycle.settled(index)
+                resources.in_flight[index] = 0
 
     def _shown_w(self):
         while len(self._history) > 1 and self._history[1][0] <= self.ms - self.latency_ms:

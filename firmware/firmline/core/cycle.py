@@ -56,10 +56,6 @@ class Cycle:
         self.mode = modes.SAFE
         self._dispose()
 
-    def settled(self, index):
-        """The app has seen that the last command of resource `index` has had its effect."""
-        self._resources.in_flight[index] = 0
-
     def _change_mode(self, trust):
         if trust == FRESH and self.mode == modes.NORMAL:
             return  # the table says so

@@ -27,7 +27,6 @@ HELD = const(8)
 FELL_BACK = const(16)
 STAGE = const(32)
 TRIPPED = const(64)
-REASONS = ("range", "budget-import", "budget-export", "held", "fallback", "stage", "tripped")
 
 
 class Guard:

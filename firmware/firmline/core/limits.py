@@ -17,7 +17,6 @@ FIRM = const(0)
 DYNAMIC = const(1)
 CEILING = const(2)
 EMERGENCY = const(3)
-SOURCE_NAMES = ("firm", "dynamic", "ceiling", "emergency")
 
 IMPORT = const(0)
 EXPORT = const(1)

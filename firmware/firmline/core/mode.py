@@ -17,7 +17,6 @@ HOLD = const(2)
 FALLBACK = const(3)
 TRIPPED = const(4)
 SAFE = const(5)
-NAMES = ("start", "normal", "hold", "fallback", "tripped", "safe")
 
 ON_FRESH = const(0)
 ON_LATE = const(1)
@@ -44,3 +43,8 @@ def next_mode(mode, event):
     if mode < 0 or mode > SAFE or event < 0 or event >= EVENTS:
         return SAFE
     return _NEXT[mode * EVENTS + event]
+
+
+def may_run(mode):
+    """The site may be connected: neither tripped nor at fault, nor anything unknown."""
+    return START <= mode <= FALLBACK

@@ -88,17 +88,6 @@ class Output:
         return bool(self._pin.value()) != self._active_low
 
 
-class Pwm:
-    """Runs by itself until the pin is taken back (make_safe) or the chip is reset."""
-
-    def __init__(self, pin, hz):
-        self._pwm = machine.PWM(machine.Pin(pin), freq=hz, duty_u16=0)
-
-    def permille(self, high):
-        """Part of the time at high level, 0..1000; 1000 is steady."""
-        self._pwm.duty_u16(high * 65535 // 1000)
-
-
 class BoardHardware:
     """One owner of every peripheral. The watchdog starts with the first feed, never before."""
 
@@ -126,26 +115,25 @@ class BoardHardware:
             raise OSError("%s cannot be read: %s" % (_CONFIG_PATH, error))
 
     def open_port(self, name, baud, is_even):
-        if name not in self._board.UARTS:
-            raise OSError("port %s: this board has %s" % (name, sorted(self._board.UARTS)))
-        number, tx, rx, enable = self._board.UARTS[name]
+        from firmline.hal import wired  # dropped once all is built
+
+        number, tx, rx, enable = wired.uart(self._board, name)
         port = self.port_class(number, baud, is_even, tx, rx, enable)
         self._ports.append(port)
         return port
 
     def open_output(self, pin, active_low, readback_pin):
-        if pin not in self._board.OUTPUT_PINS:
-            raise OSError("pin %d: outputs are %s" % (pin, list(self._board.OUTPUT_PINS)))
-        if readback_pin is not None and readback_pin not in self._board.INPUT_PINS:
-            inputs = list(self._board.INPUT_PINS)
-            raise OSError("readback_pin %d: inputs are %s" % (readback_pin, inputs))
+        from firmline.hal import wired
+
+        wired.check_output(self._board, pin, readback_pin)
         active_low = active_low != bool(self._board.IDLE_LEVEL)
         return Output(pin, active_low, readback_pin, self._idle_pull())
 
     def open_network(self, settings):
         """Before the watchdog runs: switching a radio on takes seconds."""
-        if not self._board.HAS_WIFI:
-            raise OSError("network: this board has no radio")
+        from firmline.hal import wired
+
+        wired.check_radio(self._board)
         import network  # the chip's; firmline.hal.network is ours
 
         from firmline.hal.network import Network
@@ -155,8 +143,10 @@ class BoardHardware:
         return Network(settings, wlan)
 
     def open_pwm(self, pin, hz):
-        if pin not in self._board.PWM_PINS:
-            raise OSError("pin %d: PWM is at %s" % (pin, list(self._board.PWM_PINS)))
+        from firmline.hal import wired
+        from firmline.hal.pwm import Pwm
+
+        wired.check_pwm(self._board, pin)
         return Pwm(pin, hz)
 
     def open_console(self):

@@ -157,7 +157,7 @@ class Output:
 
 class Hardware:
     """ports: name in the configuration -> path of a tty. data_path: folder for what is kept over
-    a restart, None: nothing is. options: those of hal/detect.py by name: console (bool), listen
+    a restart, None: nothing is. options: those of hal/desktop.py by name: console (bool), listen
     (address of the TCP port)."""
 
     model = "desktop"

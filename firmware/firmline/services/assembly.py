@@ -6,6 +6,7 @@ Runs once at start. Amps become nominal watts here and nowhere else.
 
 from firmline.core import snapshot as core
 from firmline.core.cycle import Cycle
+from firmline.core.units import const
 from firmline.devices.catalog import table_of
 from firmline.devices.link import DeviceLink
 from firmline.modbus.pdu import MAY_INSTALL, MAY_LOOSEN, Pdu
@@ -15,9 +16,14 @@ from firmline.services import config as configs
 from firmline.services.bus import Bus
 from firmline.services.config_source import MOST_BYTES
 from firmline.services.eventlog import E_CONFIG_OTHER, E_CONFIG_REFUSED
+from firmline.services.headend import HeadEnd
+from firmline.services.outputs import Outputs
+from firmline.services.registers import Registers
+from firmline.services.sensing import Sensing
 from firmline.services.store import TwoGenerations
 from firmline.services.tools import Tools
 
+_DEAD_MAN_MS = const(1000)
 _KINDS = {"evse": core.EVSE, "battery": core.BATTERY, "pv": core.PV, "relay": core.RELAY}
 
 
@@ -112,16 +118,26 @@ def build_link(device, config, others=()):
     return DeviceLink(table_of(device["type"]), device["unit"], options, others)
 
 
-def build_buses(config, links, open_port, ticks_us):
-    """One Bus per entry; the meter leads its own. open_port(name, baud, is_even) -> port;
-    ticks_us: the clock that measures silence."""
+def build_links(config, entries):
+    """(device entry, link) of the PCC meter, then of each resource; a relay has no link."""
+    pairs = [(d, build_link(d, config)) for d in config["devices"] if role_of(d) == "meter"]
+    links = []
+    for device in entries:
+        links.append(build_link(device, config, links) if "unit" in device else None)
+        pairs.append((device, links[-1]))
+    return pairs
+
+
+def build_buses(config, pairs, open_port, ticks_us):
+    """One Bus per entry; the meter leads its own. pairs: see build_links. open_port(name, baud,
+    is_even) -> port; ticks_us: the clock that measures silence."""
     buses = []
     for number in range(len(config["buses"])):
         entry = config["buses"][number]
         members = []
         meter_index = -1
-        for device, link in links:
-            if device["bus"] == number:
+        for device, link in pairs:
+            if link is not None and device["bus"] == number:
                 if role_of(device) == "meter":
                     meter_index = len(members)
                 members.append(link)
@@ -135,12 +151,79 @@ def build_buses(config, links, open_port, ticks_us):
     return buses
 
 
+def open_outputs(config, entries, hardware):
+    """The relays of the resources and the trip outputs, all off; the hardware watches over the
+    trips from now on."""
+    relays = []
+    readbacks = []
+    for device in entries:
+        output = readback = None
+        if "pin" in device:
+            output, readback = _open_output(device, device["active_low"], hardware)
+        relays.append(output)
+        readbacks.append(readback)
+    trips = []
+    for device in config["devices"]:
+        if role_of(device) == "trip":
+            output, readback = _open_output(device, False, hardware)
+            trips.append(output)
+            readbacks.append(readback)
+    hardware.guard_outputs(trips, max(_DEAD_MAN_MS, 2 * config["timing"]["tick_ms"]))
+    return Outputs(relays, trips, readbacks)
+
+
+def _open_output(device, active_low, hardware):
+    from firmline.devices.readback import Readback  # only where there is an output
+
+    output = hardware.open_output(device["pin"], active_low, device["readback_pin"])
+    output.set(False)
+    return output, Readback(output)
+
+
+def build_sensing(entries, controller, outputs):
+    reserve_permille = [device.get("min_soc_permille", 0) for device in entries]
+    return Sensing(
+        controller.site,
+        controller.resources,
+        controller.snapshot,
+        controller.meter,
+        controller.links,
+        outputs,
+        reserve_permille,
+    )
+
+
+def build_head_end(config, site):
+    entry = config["head_end"]
+    timeout_ms = entry["timeout_s"] * 1000 if entry else 1
+    return HeadEnd(timeout_ms, site.firm_import_w, site.firm_export_w)
+
+
+def build_registers(config, controller, hardware):
+    entry = config["head_end"]
+    unit = entry["unit"] if entry else 1
+    values = controller.telemetry.values
+    names = (hardware.model, hardware.serial)
+    return Registers(values, controller.head_end, config["site"], unit, *names)
+
+
 def build_server(config, registers, open_port):
     entry = config["head_end"]
     if entry is None or entry["port"] is None:
         return None
     port = open_port(entry["port"], entry["baud"], False)
     return RtuServer(port, entry["baud"], entry["unit"], registers)
+
+
+def build_journal(entries, controller, hardware):
+    """None where nothing can be kept."""
+    if getattr(hardware, "files", None) is None:
+        return None
+    from firmline.services.journal_start import open_journal
+
+    pins = [device.get("pin") for device in entries]
+    is_service = hardware.is_service()
+    return open_journal(controller, hardware.files, pins, is_service, hardware.record_cause)
 
 
 def build_tools(config, controller, hardware, server):

@@ -24,7 +24,6 @@ import json
 import struct
 import sys
 
-from firmline.core.mode import NAMES
 from firmline.core.units import const
 from firmline.services.journal import BOOTS, EVENT_BYTES
 from firmline.services.store import TwoGenerations
@@ -52,6 +51,7 @@ _ILLEGAL_FUNCTION = const(1)
 _ILLEGAL_ADDRESS = const(2)
 _ILLEGAL_VALUE = const(3)
 _DEVICE_FAILURE = const(4)
+_MODES = ("start", "normal", "hold", "fallback", "tripped", "safe")  # of core.mode
 _NOTHING = bytearray()  # never written to
 
 
@@ -242,7 +242,7 @@ class Files:
             text = "safe mode: " + controller.cause
         else:
             text = "mode %s, import limit %d W, service %d" % (
-                NAMES[controller.cycle.mode],
+                _MODES[controller.cycle.mode],
                 controller.cycle.limits.high_w[0],
                 self._hardware.is_service(),
             )

@@ -14,6 +14,7 @@ _START_ONLY = (
     "firmline.devices.meters",
     "firmline.hal.choose",
     "firmline.hal.detect",
+    "firmline.hal.wired",
     "firmline.services.assembly",
     "firmline.services.boot",
     "firmline.services.config",
@@ -26,6 +27,7 @@ _START_ONLY = (
     "firmline.services.memory",
     "firmline.services.register_map",
     "firmline.services.store",
+    "firmline.version",
 )
 
 
@@ -41,7 +43,9 @@ _BUILT_ONCE = (
     "firmline.services.excursions",
     "firmline.services.headend",
     "firmline.services.journal",
+    "firmline.services.outputs",
     "firmline.services.registers",
+    "firmline.services.sensing",
     "firmline.services.telemetry",
     "firmline.services.tools",
 )
