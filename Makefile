@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# `make` says what there is. Everything is installed into .venv; nothing outside this folder changes.
+# `make` says what there is. Everything is installed into this folder, most of it into .venv; nothing outside it changes.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -147,7 +147,7 @@ $(STAMPS)/test: pyproject.toml | $(STAMPS)/venv
 
 $(WASM): tests/runtimes/package-lock.json | $(STAMPS)/test
 	@$(PY) tests/runtimes/runtimes.py has-node 2>/dev/null || { \
-		echo "no Node.js 18 or newer with npm here: taking one from the Python index (60 MB)"; \
+		echo "no Node.js 18 or newer with npm here: taking one from the Python index (60 MB to download, 200 MB on disk)"; \
 		$(PIP) install --quiet --editable '.[node]'; \
 	}
 	@echo "installing the 32-bit MicroPython"

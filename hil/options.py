@@ -108,7 +108,7 @@ def _add_conformance(commands):
 
     suite = commands.add_parser(
         "conformance",
-        help="every scenario, judged by one profile",
+        help="every scenario but quiet_day, judged by one profile",
         epilog=f"{TARGET_HELP}\n{EXIT_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

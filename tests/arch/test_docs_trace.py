@@ -32,6 +32,7 @@ STATES = ("works", "partly", "not yet")
 # path.py::test_name or test_name; not the file test_name.py
 CITATION = re.compile(r"(?:([\w./-]+\.py)::)?\b(test_\w+)\b(?!\.\w)")
 CODE_PATH = re.compile(r"`([\w./-]+\.(?:py|toml))(?:::\w+)?`")
+COMMAND_PATH = re.compile(r"[ `]((?:tests|hil|host_tools|firmware)/[\w/-]+\.py)\b")
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 HAZARDS = re.compile(r"Hazards?\s+((?:H-\d\d(?:\.\.|,\s*|\s+and\s+)?)+)")
 BEGIN = "<!-- begin: made by tests/arch/test_docs_trace.py -->"
@@ -122,7 +123,7 @@ def misplaced_tests(text):
 
 def missing_files(text):
     wrong = []
-    for path in CODE_PATH.findall(text):
+    for path in CODE_PATH.findall(text) + COMMAND_PATH.findall(text):
         roots = CODE_ROOTS + (ROOT / "tests",)
         if not any((root / path).is_file() for root in roots):
             wrong.append(f"{path}: no such file")
@@ -281,6 +282,7 @@ def test_every_source_that_a_document_names_exists(file):
 
 def test_a_source_that_does_not_exist_is_found():
     assert not missing_files("`core/guard.py` `hil/bench.py` `tests/conftest.py` `main.py`")
+    assert missing_files("`python -m pytest tests/dual/test_gard.py`")
     assert missing_files("`core/gard.py`") and missing_files("`hil/scenarios/none.toml`")
 
 

@@ -5,13 +5,15 @@
 
 Each scenario runs on target pico, then on virtual with the chip's own start-up times (power-up,
 and restart after a watchdog), which is what a controller in this process does not need. Then both
-are compared: the same set points in the same order, and how far apart in time.
+are compared: the same set points, each within a tick. What differs is printed, and may not be more
+than EXPLAINED says.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,9 @@ from hil.targets.stepped import VirtualTarget  # noqa: E402
 NAMES = ("load_step_battery", "load_step_ev", "meter_cut", "head_end_silent", "watchdog_hang")
 TIMES = ("response_s", "command_s", "fallback_s", "head_end_loss_s", "restart_s")
 SMALL = 200  # W or mA
+TICK_S = 0.1
+# How many commands may differ, and why: the chip asks a meter or a car some milliseconds later.
+EXPLAINED = {}
 
 
 def run(name, target, progress=None):
@@ -87,32 +92,39 @@ def parts_of(frame):
     return data[:-4].hex(), int.from_bytes(data[-4:], "big", signed=True)
 
 
-def difference(pico, virtual):
-    """(what differs or None, largest distance in time of two commands in s, and of their set
-    points)."""
-    apart_s, apart = 0.0, 0
-    for number, (one, other) in enumerate(zip(pico, virtual, strict=False)):
-        if one[1:5] != other[1:5]:
-            return f"command {number}: {one} on pico, {other} on virtual", apart_s, apart
-        apart_s = max(apart_s, abs(one[0] - other[0]))
-        apart = max(apart, abs(one[5] - other[5]))
-    if len(pico) != len(virtual):
-        what = f"{len(pico)} commands on pico, {len(virtual)} on virtual"
-        return what, apart_s, apart
-    return None, apart_s, apart
+def exceptions(pico, virtual):
+    """What one target sent and the other did not, register by register: [text]. Alike: the same
+    flags, a set point within SMALL, and within a tick of each other."""
+    found = []
+    places = sorted({write[1:4] for write in pico + virtual})
+    for place in places:
+        ours, theirs = ([w for w in writes if w[1:4] == place] for writes in (pico, virtual))
+        for one, other in zip_longest(ours, theirs):
+            if one is None or other is None:
+                found.append(f"only on {'virtual' if one is None else 'pico'}: {one or other}")
+            elif one[4] != other[4] or abs(one[5] - other[5]) > SMALL:
+                found.append(f"set point: {one} on pico, {other} on virtual")
+            elif abs(one[0] - other[0]) > TICK_S:
+                found.append(f"time: {one} on pico, {other} on virtual")
+    return found
+
+
+def turned_round(pico, virtual):
+    """How many commands of pico, without the exceptions' values, come in another order."""
+    order = [write[1:4] for write in pico]
+    return sum(one != other for one, other in zip(order, (w[1:4] for w in virtual), strict=False))
 
 
 def figures(name, pico, virtual):
-    what, apart_s, apart = difference(commands(pico[0]), commands(virtual[0]))
+    sent = commands(pico[0]), commands(virtual[0])
     found = {
         "scenario": name,
         "verdict": pico[1].verdict,
-        "commands": len(commands(pico[0])),
-        "difference": what,
-        "apart_s": round(apart_s, 3),
-        "set_point_apart": apart,
-        "pico_commands": commands(pico[0]),
-        "virtual_commands": commands(virtual[0]),
+        "commands": len(sent[0]),
+        "exceptions": exceptions(*sent),
+        "turned_round": turned_round(*sent),
+        "pico_commands": sent[0],
+        "virtual_commands": sent[1],
         "boot_s": pico[1].metrics["boot_s"],
         "cpu_load": pico[1].metrics["cpu_load"],
     }
@@ -139,7 +151,7 @@ def main():
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "pico_scenarios.json").write_text(json.dumps(rows, indent=1) + "\n")
-    is_good = all(r["verdict"] == "PASS" and not r["difference"] for r in rows)
+    is_good = all(r["verdict"] == "PASS" and is_explained(r) for r in rows)
     sys.exit(0 if is_good else 1)
 
 
@@ -149,10 +161,16 @@ def print_row(row):
         pico, virtual = row[metric]
         if pico is not None or virtual is not None:
             print(f"  {metric:16} pico {pico} s, virtual {virtual} s")
-    same = row["difference"] or "the same order on both"
-    print(
-        f"  {row['commands']} commands, {same}; at most {row['apart_s']:.3f} s apart", flush=True
-    )
+    print(f"  {row['commands']} commands, {row['turned_round']} in another order")
+    for text in row["exceptions"]:
+        print(f"  {text}")
+    most, why = EXPLAINED.get(row["scenario"], (0, ""))
+    judged = "as explained" if is_explained(row) else "MORE than explained"
+    print(f"  {len(row['exceptions'])} exceptions, {judged} ({most}: {why})", flush=True)
+
+
+def is_explained(row):
+    return len(row["exceptions"]) <= EXPLAINED.get(row["scenario"], (0, ""))[0]
 
 
 if __name__ == "__main__":
