@@ -34,7 +34,7 @@ _FORMS = {
     "limit_changed": "import limit {} W",
     "locked": "off until an installer has been here, after {} trips",
     "unlocked": "by an installer, with the service jumper",
-    "config_refused": "generation {} makes no sense, an older one counts",
+    "config_refused": "generation {} is damaged or makes no sense, an older one counts",
     "config_other": "config.json is not the stored one, which is in force: generation {}",
 }
 _SIDED = {"excursion": "{} s", "excursion_w": "{} W beyond", "excursion_wh": "{} Wh beyond"}

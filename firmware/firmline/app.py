@@ -21,6 +21,7 @@ from firmline.services.telemetry import Telemetry
 _SILENCE_MS = const(2)
 _WELL_S = const(60)  # of running; then the crash loop counter begins anew
 _WELL = const(0x0B5A0000)  # marker words of services.boot
+_WANTED = const(0x0B5A0100)
 _FAILED = const(0x200)
 _TOOLS_MS = const(2)  # between polls while a tool is talking
 
@@ -59,7 +60,7 @@ class Controller:
         self._meter_samples = 0
         self._outputs = assembly.open_outputs(config, entries, hardware)
         self._sensing = assembly.build_sensing(entries, self, self._outputs)
-        self.head_end = assembly.build_head_end(config, self.site)
+        self.head_end = assembly.build_head_end(config, self.site, hardware)
         self.telemetry = Telemetry(self)
         self.registers = assembly.build_registers(config, self, hardware)
         self._server = assembly.build_server(config, self.registers, self._open_port)
@@ -252,9 +253,13 @@ def main(hardware):
     try:
         hardware.run(controller)
     except BaseException as error:  # also a key pressed at the console: nothing runs on
-        hardware.make_safe()
-        controller.fail()
-        _stop(hardware, error)
+        try:
+            hardware.make_safe()
+        finally:  # a second key must not keep the rest on
+            try:
+                controller.fail()
+            finally:
+                _stop(hardware, error)
     return 0
 
 
@@ -268,11 +273,13 @@ def start(hardware):
 
 
 def _stop(hardware, error):
-    """A key pressed at the console ends it for good: a board is then at its prompt. A fault of
-    the program restarts a board, unless somebody is at work there (service); the crash loop
-    counter has the last word."""
+    """A key pressed at the console ends it: a board is then at its prompt, until its watchdog
+    resets it, which was wanted and counts as no fault; with the service jumper there is none. A
+    fault of the program restarts a board, unless somebody is at work there (service); the crash
+    loop counter has the last word."""
     if isinstance(error, KeyboardInterrupt):
         hardware.record_cause("stopped: Ctrl-C")
+        hardware.set_marker(_WANTED)
         return
     if isinstance(error, Exception):
         hardware.record_cause("stopped: " + repr(error) + _where(error))

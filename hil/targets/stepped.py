@@ -188,10 +188,11 @@ class _MemoryHardware:
     model = "virtual"
     serial = "0"
 
-    def __init__(self, files):
+    def __init__(self, files, words):
         self.ports = {}
         self.outputs = {}
         self.files = files
+        self.words = words
 
     def open_port(self, name, baud, is_even):
         self.ports[name] = _MemoryPort()
@@ -219,6 +220,12 @@ class _MemoryHardware:
     def set_marker(self, word):
         pass
 
+    def kept(self, k):
+        return self.words[k]
+
+    def keep(self, k, word):
+        self.words[k] = word
+
     def open_console(self):
         return None
 
@@ -235,7 +242,12 @@ class VirtualTarget(SteppedTarget):
         super().__init__(world, wires)
         self._config_text = Path(config_path).read_text()
         self._files = None
+        self._words = [0] * 4  # outlive a reset
         self.controller = None
+
+    def power_off(self):
+        super().power_off()
+        self._words[:] = [0] * 4
 
     def _launch(self):
         from firmline.app import Controller
@@ -243,7 +255,7 @@ class VirtualTarget(SteppedTarget):
         from firmline.services.config import load
 
         self._files = self._files or RamStore()  # outlives a restart
-        self._hardware = _MemoryHardware(self._files)
+        self._hardware = _MemoryHardware(self._files, self._words)
         self.controller = Controller(load(self._config_text), self._hardware)
         self.view.values = self.controller.telemetry.values
         self._memory_ports = list(self._hardware.ports.values())

@@ -125,6 +125,7 @@ class FakeHardware:
         self.feeds = 0
         self.guarded = None
         self.word = None
+        self.words = [0, 0, 0, 0]
         self._us = MASK - 500000
 
     def open_port(self, name, baud, is_even):
@@ -154,6 +155,12 @@ class FakeHardware:
 
     def set_marker(self, word):
         self.word = word
+
+    def kept(self, k):
+        return self.words[k]
+
+    def keep(self, k, word):
+        self.words[k] = word
 
     def open_console(self):
         return None

@@ -5,8 +5,11 @@ safe outputs with a cause."""
 import json
 
 from firmline import app
+from firmline.hal.ramfiles import RamStore
 from firmline.services import boot, memory
+from firmline.services.config_source import MOST_BYTES, SCHEMA, load_in_force
 from firmline.services.safe_mode import SafeMode
+from firmline.services.store import TwoGenerations
 
 KEY = 0x0B5A0000
 WANTED = 0x100
@@ -324,3 +327,43 @@ def test_forget_drops_modules_and_packages_and_leaves_the_rest():
     assert above.only is sys.modules["x9.only"]
     memory.forget(("x9",))
     assert "x9" not in sys.modules and "x9.only" not in sys.modules
+
+
+def storing(*firm_import_w):
+    """A board with these generations of its configuration, the newest last."""
+    hardware = FakeHardware()
+    hardware.files = RamStore()
+    store = TwoGenerations(hardware.files, "config", SCHEMA, MOST_BYTES)
+    for limit_w in firm_import_w:
+        config = dict(CONFIG, site=dict(CONFIG["site"], firm_import_w=limit_w))
+        text = json.dumps(config).encode()
+        store.write(text, len(text))
+    return hardware
+
+
+def damage(hardware, name):
+    data = bytearray(hardware.files._files[name])
+    data[len(data) // 2] ^= 1
+    hardware.files._files[name] = bytes(data)
+
+
+def test_a_damaged_configuration_is_told_and_the_older_one_counts():
+    hardware = storing(8000, 7000)
+    config = load_in_force(hardware)
+    assert config["site"]["firm_import_w"] == 7000
+    assert (config["source"]["refused"], hardware.causes) == (0, [])
+    damage(hardware, "config.1")
+    config = load_in_force(hardware)
+    assert config["site"]["firm_import_w"] == 8000
+    assert config["source"]["refused"] == 2
+    assert hardware.causes == ["configuration: 1 of the stored files damaged, generation 1 counts"]
+
+
+def test_two_damaged_configurations_are_told():
+    hardware = storing(8000, 7000)
+    for name in list(hardware.files._files):
+        damage(hardware, name)
+    config = load_in_force(hardware)
+    assert config["site"]["firm_import_w"] == 9000, "config.json, as it was copied by hand"
+    assert config["source"]["refused"] == 1
+    assert hardware.causes[-1].startswith("configuration: 2 of the stored files damaged")

@@ -326,3 +326,51 @@ def test_what_tightens_may_come_over_a_network():
     made.poll(at(30500))
     assert not made.would_loosen(5000, NONE, 30)
     assert made.would_loosen(5000, NONE, 29)
+
+
+class Words:
+    def __init__(self, words=(0, 0, 0, 0)):
+        self.words = list(words)
+
+    def kept(self, k):
+        return self.words[k]
+
+    def keep(self, k, word):
+        self.words[k] = word
+
+
+def after_a_reset(words):
+    made = HeadEnd(60000)
+    made.remember(words)
+    return made
+
+
+def test_an_emergency_limit_outlives_a_reset_with_its_whole_duration():
+    words = Words((7, 0, 0, 0))
+    made = after_a_reset(words)
+    made.heartbeat(at(0))
+    assert made.set_emergency(0, NONE, 600, at(0)) == 0
+    made.poll(at(100000))
+    again = after_a_reset(words)
+    assert (again.emergency_import_w, again.emergency_export_w) == (0, NONE)
+    assert again.emergency_left_ms == 600000 and not again.is_alive
+    assert words.words[0] == 7, "the marker is not its business"
+
+
+def test_an_emergency_limit_that_has_ended_does_not_come_back():
+    words = Words()
+    made = after_a_reset(words)
+    made.heartbeat(at(0))
+    made.set_emergency(5000, 4000, 1, at(0))
+    made.poll(at(999))
+    assert after_a_reset(words).emergency_import_w == 5000, "not yet"
+    made.poll(at(1000))
+    again = after_a_reset(words)
+    assert (again.emergency_import_w, again.emergency_export_w) == (NONE, NONE)
+    assert again.emergency_left_ms == 0
+
+
+def test_words_that_make_no_sense_are_no_limit():
+    for words in ((0, 2, 2, 0), (0, 2, 2, 3601), (0, 0, 2, 60), (0, 2, (1 << 29) + 2, 60)):
+        assert after_a_reset(Words(words)).emergency_left_ms == 0, words
+    assert after_a_reset(Words((0, 2, 1, 3600))).emergency_left_ms == 3600000

@@ -194,7 +194,8 @@ def test_only_the_board_that_it_is_gets_imported(tmp_path, interpreter):
 
 
 def test_board_txt_decides(tmp_path, interpreter):
-    said = chosen(tmp_path, interpreter, "waveshare_s3_relay_6ch\n", PICO)
+    machine = "Generic ESP32S3 module with ESP32-S3"
+    said = chosen(tmp_path, interpreter, "waveshare_s3_relay_6ch\n", machine)
     assert said[0] == "waveshare_s3_relay_6ch"
     assert said[1] == "['firmline.boards.waveshare_s3_relay_6ch']"
 
@@ -203,6 +204,11 @@ def test_board_txt_decides(tmp_path, interpreter):
 def test_a_board_that_there_is_not_is_refused_in_one_line(tmp_path, interpreter, name):
     said = chosen(tmp_path, interpreter, name, PICO)
     assert said[0].startswith("board.txt: there is no board ")
+
+
+def test_a_board_with_another_chip_is_refused(tmp_path, interpreter):
+    said = chosen(tmp_path, interpreter, "esp32_s3", PICO)
+    assert said[0] == "board.txt: esp32_s3 has an esp32s3, this is an RP2040"
 
 
 def test_a_chip_without_a_board_is_refused(tmp_path, interpreter):

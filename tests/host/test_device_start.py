@@ -88,8 +88,22 @@ def test_a_key_at_the_console_switches_off_and_ends(run):
 
     assert ended.returncode == 0, ended
     assert ended.stdout.index("output 5 on") < ended.stdout.index("output 5 off")
-    assert "status 0 0xb5a0001" in ended.stdout
+    assert "status 0 0xb5a0100" in ended.stdout  # wanted: no unwell start
     assert ended.stderr == "firmline: stopped: Ctrl-C\n"
+
+
+SECOND_KEY = """controller._outputs._by_resource[0].set(True)
+    def make_safe():
+        raise KeyboardInterrupt
+    hardware.make_safe = make_safe
+    raise KeyboardInterrupt"""
+
+
+def test_a_second_key_while_all_is_switched_off_leaves_nothing_on(run):
+    ended = run(SECOND_KEY)
+
+    assert ended.stdout.index("output 5 on") < ended.stdout.index("output 5 off")
+    assert "KeyboardInterrupt" in ended.stdout + ended.stderr
 
 
 def test_what_only_the_start_needs_is_gone_from_memory(run):

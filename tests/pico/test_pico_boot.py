@@ -137,6 +137,59 @@ def test_a_program_that_comes_back_after_the_dead_man_is_stopped(start):
     assert 1 not in [level for t_us, level in pins(events, TRIP) if t_us > 4_000_000]
 
 
+INTERRUPT_ENDS = """
+def run(controller):
+    while True:
+        if time.ticks_ms() > 3000:
+            hardware._timer.deinit()  # as MicroPython does when its callback has failed
+        controller.poll(hardware.ticks_ms())
+        time.sleep_ms(1)
+
+hardware.run = run
+if WORD & 0xFF == 0:
+    app.main(hardware)
+say("START", hex(WORD), hardware.reset_cause(), cause())
+"""
+
+
+def test_a_dead_man_whose_interrupt_has_ended_stops_the_program(start):
+    _, events = start(INTERRUPT_ENDS, 8)
+
+    (_, off), (_, on), (open_us, level), *_ = pins(events, TRIP)
+    assert (off, on, level) == (0, 1, None)
+    assert 3_900_000 < open_us < 4_300_000
+    said = console(events)
+    assert "START 0xb5a0201 2 stopped: RuntimeError('dead-man: its interrupt has stopped" in said
+
+
+EMERGENCY = """
+def run(controller):
+    head_end = controller.head_end
+    while True:
+        controller.poll(hardware.ticks_ms())
+        if time.ticks_ms() > 2600:
+            head_end.heartbeat(hardware.ticks_ms())
+            head_end.set_emergency(1234, 0, 900, hardware.ticks_ms())
+            while True:
+                pass
+
+hardware.run = run
+if WORD & 0xFF == 0:
+    app.main(hardware)
+controller, _ = app.start(hardware)
+controller.poll(hardware.ticks_ms())
+limits = controller.cycle.limits
+say("START", limits.high_w[0], limits.low_w[0], controller.head_end.emergency_left_ms > 880000)
+"""
+
+
+def test_an_emergency_limit_outlives_the_watchdog(start):
+    _, events = start(EMERGENCY, 12)
+
+    assert len(resets(events)) == 1
+    assert "START 1234 0 True" in console(events)
+
+
 FAILS = """
 def run(controller):
     raise ValueError("boom")

@@ -19,8 +19,6 @@ _CAUSE_PATH = "cause.txt"
 _DATA_PATH = "/data"
 _REASONS = const(0x300)  # marker words of services.boot
 _RESTART_WANTED = const(0x0B5A0100)
-ALIVE = const(10)  # tenths of the dead-man's limit that are left after a feed
-DEAD = const(-1)
 
 
 class SerialPort:
@@ -102,7 +100,7 @@ class BoardHardware:
         self.serial = "".join("%02x" % byte for byte in machine.unique_id())
         self.files = FileStore(_DATA_PATH)
         self._watchdog = None
-        self._alive = 0  # 0: not armed yet
+        self._is_armed = False
         self._ports = []
         service = machine.Pin(board.SERVICE_PIN, machine.Pin.IN, machine.Pin.PULL_UP)
         self._is_service = service.value() == 0
@@ -181,12 +179,18 @@ class BoardHardware:
     def _idle_pull(self):
         return machine.Pin.PULL_UP if self._board.IDLE_LEVEL else machine.Pin.PULL_DOWN
 
-    def marker(self):
-        """Nothing is kept where the chip's own class knows no place for it."""
+    def kept(self, k):
+        """Word k, 0..3, that outlives a reset but not a power-up; 0: nothing. Below 2**30."""
         return 0
 
+    def keep(self, k, word):
+        """Nothing is kept where the chip's own class knows no place for it."""
+
+    def marker(self):
+        return self.kept(0)
+
     def set_marker(self, word):
-        pass
+        self.keep(0, word)
 
     def guard_outputs(self, outputs, limit_ms):
         """The trip outputs, to be opened beside the program where the board can (rp2) when
@@ -198,13 +202,10 @@ class BoardHardware:
             self._watchdog = machine.WDT(timeout=self._board.WATCHDOG_MS)
 
     def feed_watchdog(self):
-        """The one place that feeds. An output that was opened for want of it stays open: the
-        program must not carry on as if nothing had been."""
-        if self._alive <= 0:
-            if self._alive == DEAD:
-                raise RuntimeError("dead-man: the cycle had stopped, trip outputs were opened")
+        """The one place that feeds."""
+        if not self._is_armed:
+            self._is_armed = True
             self._arm()
-        self._alive = ALIVE
         if self._watchdog is not None:
             self._watchdog.feed()
 
@@ -259,5 +260,5 @@ def _text_of(path):
     try:
         with open(path) as file:
             return file.read()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: not a text, as a torn write may leave it
         return None

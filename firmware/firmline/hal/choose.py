@@ -24,16 +24,21 @@ _MACHINES = (
 def board(machine=None):
     """The board's module, firmline.boards.<name>. OSError, with a text for the user, when the
     board is not known: no output may then be touched."""
-    name = _written() or detected(machine or sys.implementation._machine)
+    machine = machine or sys.implementation._machine
+    name = _written() or detected(machine)
     if not name:
         raise OSError("board not known: write its name into %s (docs/wiring.md)" % _FILE)
     try:
         found = __import__("firmline.boards." + name, None, None, ("NAME",))
-        if found.NAME == name:
-            return found
+        is_there = found.NAME == name
     except (ImportError, AttributeError, ValueError):
-        pass  # said below
-    raise OSError("%s: there is no board %s (docs/wiring.md)" % (_FILE, name))
+        is_there = False
+    if not is_there:
+        raise OSError("%s: there is no board %s (docs/wiring.md)" % (_FILE, name))
+    chip = machine.split(" with ")[-1].replace("-", "")
+    if chip.lower() != found.CHIP:  # its pins would be another chip's flash
+        raise OSError("%s: %s has an %s, this is an %s" % (_FILE, name, found.CHIP, chip))
+    return found
 
 
 def detected(machine):
@@ -49,5 +54,5 @@ def _written():
     try:
         with open(_FILE) as file:
             return file.read(64).strip()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: not a text
         return ""

@@ -15,7 +15,7 @@ _CAUSES = {
     machine.WDT_RESET: 2,
     machine.SOFT_RESET: 3,
 }
-_WORD = "<I"
+_WORDS = "<IIII"
 
 
 class Hardware(BoardHardware):
@@ -25,9 +25,14 @@ class Hardware(BoardHardware):
     def reset_cause(self):
         return _CAUSES.get(machine.reset_cause(), 0)
 
-    def marker(self):
-        memory = machine.RTC().memory()
-        return struct.unpack(_WORD, memory)[0] if len(memory) == struct.calcsize(_WORD) else 0
+    def kept(self, k):
+        return self._words()[k]
 
-    def set_marker(self, word):
-        machine.RTC().memory(struct.pack(_WORD, word))
+    def keep(self, k, word):
+        words = list(self._words())
+        words[k] = word
+        machine.RTC().memory(struct.pack(_WORDS, *words))
+
+    def _words(self):
+        memory = machine.RTC().memory()
+        return struct.unpack(_WORDS, memory) if len(memory) == 16 else (0, 0, 0, 0)

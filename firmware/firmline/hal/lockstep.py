@@ -79,12 +79,12 @@ class Hardware:
     serial = "0"
     has_clock = False  # it is the bench's, and starts with the first round
     cause = 0  # what reset_cause says
-    word = 0  # the marker
     is_restarting = False
     is_small = False
 
     def __init__(self, config_path, data_path=None):
         self._config_path = config_path
+        self.words = [0, 0, 0, 0]  # the marker, and what would outlive a reset
         self.files = open_files(data_path)
         self._in = sys.stdin.buffer
         self._out = sys.stdout.buffer
@@ -139,10 +139,16 @@ class Hardware:
         return self.cause
 
     def marker(self):
-        return self.word
+        return self.words[0]
 
     def set_marker(self, word):
-        self.word = word
+        self.words[0] = word
+
+    def kept(self, k):
+        return self.words[k]
+
+    def keep(self, k, word):
+        self.words[k] = word
 
     def is_service(self):
         return False

@@ -164,7 +164,6 @@ class Hardware:
     serial = "0"
     has_clock = True
     cause = 0  # what reset_cause says: a test may play any start
-    word = 0  # the marker
     is_restarting = False
     is_small = False
     _cause = ""
@@ -173,6 +172,7 @@ class Hardware:
         self._options = dict(options)
         self._listener = None
         self._config_path = config_path
+        self.words = [0, 0, 0, 0]  # the marker, and what would outlive a reset
         self._ports = ports
         self._is_service = is_service
         self.files = open_files(data_path)
@@ -250,10 +250,16 @@ class Hardware:
         return self.cause
 
     def marker(self):
-        return self.word
+        return self.words[0]
 
     def set_marker(self, word):
-        self.word = word
+        self.words[0] = word
+
+    def kept(self, k):
+        return self.words[k]
+
+    def keep(self, k, word):
+        self.words[k] = word
 
     def is_service(self):
         return self._is_service
@@ -264,7 +270,7 @@ class Hardware:
         self.make_safe()
         if self._listener:
             self._listener.close()
-        self.is_restarting = not self.word & _FAILED
+        self.is_restarting = not self.words[0] & _FAILED
         self._report("restart")
         sys.exit(_RESTART_STATUS)
 

@@ -193,10 +193,12 @@ def build_sensing(entries, controller, outputs):
     )
 
 
-def build_head_end(config, site):
+def build_head_end(config, site, hardware):
     entry = config["head_end"]
     timeout_ms = entry["timeout_s"] * 1000 if entry else 1
-    return HeadEnd(timeout_ms, site.firm_import_w, site.firm_export_w)
+    head_end = HeadEnd(timeout_ms, site.firm_import_w, site.firm_export_w)
+    head_end.remember(hardware)
+    return head_end
 
 
 def build_registers(config, controller, hardware):

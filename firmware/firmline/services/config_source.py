@@ -2,7 +2,8 @@
 """Which configuration counts at a start: the newest generation in the store that validates, else
 the older one, else config.json as it was copied by hand. Never a part of one, never a mixture.
 
-Called once at start, not needed afterwards. What was refused is recorded, and said in the log.
+Called once at start, not needed afterwards. What was refused or is damaged is recorded, and
+said in the log.
 """
 
 from firmline.services.config import ConfigError, load
@@ -22,6 +23,10 @@ def load_in_force(hardware):
         room = max(hardware.files.size("config.0"), hardware.files.size("config.1"), 0)
         buffer = bytearray(room)
         n = store.read(buffer) if room else -1
+        if store.refused:  # a commit that was cut off, or flash that has lost a bit
+            refused = store.generation + 1
+            text = "configuration: %d of the stored files damaged, generation %d counts"
+            hardware.record_cause(text % (store.refused, store.generation))
         if n >= 0:
             config = _checked(hardware, store, buffer, n)
             if config is None:

@@ -30,7 +30,7 @@ E_EXCURSION_LIMIT = const(12)  # what limited when it began (0 firm, 1 dynamic, 
 E_LOCKED = const(13)  # too many trips: off until an installer has been here (trips so far)
 E_UNLOCKED = const(14)  # an installer ended the lock-out with the service jumper (0)
 E_STORE = const(15)  # what was kept is damaged (files not used) or cannot be kept (-1)
-E_CONFIG_REFUSED = const(16)  # a stored one makes no sense, an older one counts (generation)
+E_CONFIG_REFUSED = const(16)  # a stored one is damaged or makes no sense (generation)
 E_CONFIG_OTHER = const(17)  # config.json is not the stored one, which is in force (generation)
 CODES = const(18)  # 0 is none
 

@@ -21,14 +21,18 @@ NEVER = const(0)  # no heartbeat since start
 ALIVE = const(1)
 SILENT = const(2)
 
+_KEPT_IMPORT = const(1)  # words that outlive a reset: a limit + 2, which NONE is too
+_KEPT_EXPORT = const(2)
+_KEPT_S = const(3)
+
 
 class HeadEnd:
     """timeout_ms 1..3,600,000; the firm limits decide what outlives the head-end's silence.
 
     A dynamic limit looser than firm is forgotten when the heartbeat is lost and has to be
     written again; one at or below firm stays until its own expiry. An emergency limit outlives
-    everything but its own expiry. The site's limits, W >= 0; a caller that leaves them 0 has
-    every dynamic limit forgotten.
+    everything but its own expiry and a loss of power (see `remember`). The site's limits, W >= 0;
+    a caller that leaves them 0 has every dynamic limit forgotten.
     """
 
     def __init__(self, timeout_ms, firm_import_w=0, firm_export_w=0):
@@ -49,6 +53,26 @@ class HeadEnd:
         self.accepted = 0
         self.refused = 0
         self.losses = 0
+        self._hardware = None
+
+    def remember(self, hardware):
+        """hardware: `kept(k)` and `keep(k, word)`, which outlive a reset: so does an emergency
+        limit, with its whole duration again. 0 is nothing; words that make no sense are."""
+        import_w = hardware.kept(_KEPT_IMPORT) - 2
+        export_w = hardware.kept(_KEPT_EXPORT) - 2
+        left_s = hardware.kept(_KEPT_S)
+        if _is_limit(import_w, export_w, left_s):
+            self.emergency_import_w = import_w
+            self.emergency_export_w = export_w
+            self.emergency_left_ms = left_s * 1000
+        self._hardware = hardware
+
+    def _keep(self, left_s):
+        hardware = self._hardware
+        if hardware:
+            hardware.keep(_KEPT_IMPORT, self.emergency_import_w + 2)
+            hardware.keep(_KEPT_EXPORT, self.emergency_export_w + 2)
+            hardware.keep(_KEPT_S, left_s)
 
     def poll(self, now_ms):
         """Let time pass. At least every few seconds."""
@@ -73,6 +97,7 @@ class HeadEnd:
             self.emergency_left_ms = 0
             self.emergency_import_w = NONE
             self.emergency_export_w = NONE
+            self._keep(0)
 
     def _lose(self):
         self.is_alive = False
@@ -127,19 +152,21 @@ class HeadEnd:
         self.emergency_export_w = export_w
         if duration_s * 1000 > self.emergency_left_ms:
             self.emergency_left_ms = duration_s * 1000
+        self._keep((self.emergency_left_ms + 999) // 1000)
         return OK
 
     def _may_take(self, import_w, export_w, duration_s):
-        return (
-            self.is_alive
-            and NONE <= import_w <= MAX_LIMIT_W
-            and NONE <= export_w <= MAX_LIMIT_W
-            and 1 <= duration_s <= MAX_DURATION_S
-        )
+        return self.is_alive and _is_limit(import_w, export_w, duration_s)
 
     def _refuse(self):
         self.refused = (self.refused + 1) & MAX_LIMIT_W
         return ILLEGAL_VALUE
+
+
+def _is_limit(import_w, export_w, duration_s):
+    if not NONE <= import_w <= MAX_LIMIT_W or not NONE <= export_w <= MAX_LIMIT_W:
+        return False
+    return 1 <= duration_s <= MAX_DURATION_S
 
 
 def _exceeds(new_w, old_w, firm_w):
