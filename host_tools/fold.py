@@ -4,16 +4,21 @@
 MicroPython does it for private ones (`_X = const(1)`) of the same module. A public one costs a
 board about 40 bytes of RAM (its name, a slot in its module and in each importer) and a look-up at
 each use. Here `from firmline.core.mode import TRIPPED` and `modes.TRIPPED` become the number, and
-the definition goes. Everything else stays as written. A script that runs on a board beside the
-compiled firmware, as those of tests/pico do, has to be folded too.
+the definition goes. Arguments, private names, and attributes and methods with a "_" in their name
+become short. Everything else stays as written. A script that runs on a board beside the compiled
+firmware, as those of tests/pico do, has to be folded too.
 """
 
 import ast
 import re
 from functools import cache
+from keyword import iskeyword
 from pathlib import Path
 
 FIRMWARE_DIR = Path(__file__).resolve().parents[1] / "firmware"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# Public names of ours that MicroPython's own objects have too (a test compares with its stubs)
+NOT_OURS = ("is_set", "reset_cause", "ticks_ms", "ticks_us", "timeout_ms")
 
 
 @cache
@@ -85,6 +90,17 @@ class _Fold(ast.NodeTransformer):
         nodes = ast.walk(tree)
         self._is_ours = dotted != ""
         self._functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        self._globals = _module_level(tree) if self._is_ours else set()
+
+    def visit_ClassDef(self, node):
+        for part in node.body:
+            if isinstance(part, ast.FunctionDef):
+                part.name = public_names().get(part.name, part.name)
+            if isinstance(part, ast.Assign):
+                for target in part.targets:
+                    if isinstance(target, ast.Name):
+                        target.id = public_names().get(target.id, target.id)
+        return self.generic_visit(node)
 
     def visit_FunctionDef(self, node):
         if self._is_ours:
@@ -92,7 +108,7 @@ class _Fold(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node):
-        if self._is_ours and node.id in self._functions:
+        if node.id in self._globals or (self._is_ours and node.id in self._functions):
             node.id = short_names().get(node.id, node.id)
         if isinstance(node.ctx, ast.Load) and node.id in self._numbers:
             return ast.copy_location(ast.Constant(self._numbers[node.id]), node)
@@ -101,6 +117,7 @@ class _Fold(ast.NodeTransformer):
     def visit_Attribute(self, node):
         if self._is_ours or node.attr not in self._functions:  # a script's own stay
             node.attr = short_names().get(node.attr, node.attr)
+        node.attr = public_names().get(node.attr, node.attr)
         if isinstance(node.value, ast.Name) and node.attr in self._modules.get(node.value.id, ()):
             return ast.copy_location(ast.Constant(self._modules[node.value.id][node.attr]), node)
         return self.generic_visit(node)
@@ -130,6 +147,49 @@ def _private(nodes):
     return {name for name in found - {None} if name[:1] == "_" and name[:2] != "__"}
 
 
+def _module_level(tree):
+    """The private variables of a module; not constants, nor what a function shadows."""
+    own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            own |= set(node.names)
+        if isinstance(node, ast.Assign):
+            names = {
+                name.id for target in node.targets for name in ast.walk(target) if _is_name(name)
+            }
+            if node not in tree.body or _is_definition(node):
+                own |= names
+            else:
+                found |= {name for name in names if name[:1] == "_" and name[:2] != "__"}
+    return found - own
+
+
+def _is_name(node):
+    return isinstance(node, ast.Name)
+
+
+@cache
+def public_names():
+    """{name: short name} of the attributes and methods of the firmware's classes that have a "_"
+    in their name, each with a short one of its own. Not those that a text names (getattr, a field
+    of the configuration), a module's function, what memory.strip goes by, and NOT_OURS."""
+    nodes = [node for tree in _trees().values() for node in ast.walk(tree)]
+    found = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_made(node)}
+    for owner in [node for node in nodes if isinstance(node, ast.ClassDef)]:
+        for part in owner.body:
+            found |= {getattr(part, "name", "")}
+            found |= {getattr(target, "id", "") for target in getattr(part, "targets", ())}
+    for tree in _trees().values():
+        found -= {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    found -= {node.value for node in nodes if isinstance(node, ast.Constant)} | set(NOT_OURS)
+    taken = {getattr(node, field, "") for node in nodes for field in ("attr", "id", "name", "arg")}
+    free = (a + b for a in LETTERS for b in LETTERS)
+    free = (name for name in free if name not in taken and not iskeyword(name))
+    names = {name for name in found if "_" in name.strip("_") and name[0] not in "_"}
+    return {name: next(free) for name in sorted(names) if not name.startswith("open_")}
+
+
 def _is_made(node):
     """A function, or an attribute that gets a value: not one of MicroPython's own."""
     is_set = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
@@ -140,8 +200,8 @@ def _is_made(node):
 def short_names():
     """{"_name": short name} of the private attributes and functions, the same in all modules. Two
     names share a short one unless one class (with its bases) or one module has both: a board keeps
-    each name once. What a text, a class body or a module names stays, and `_open_`, by which
-    memory.strip goes."""
+    each name once. What a text or a class body names stays, and `_open_`, by which memory.strip
+    goes."""
     groups, kept, shown, made = {}, set(), set(), set()
     for place, tree in _trees().items():
         nodes = list(ast.walk(tree))
@@ -150,12 +210,9 @@ def short_names():
         made |= _private(node for node in nodes if _is_made(node))
         inside = set()
         for node in nodes:
-            if isinstance(node, (ast.ClassDef, ast.Module)):
-                targets = [
-                    name for n in node.body if isinstance(n, ast.Assign) for name in n.targets
-                ]
-                kept |= {name.id for name in targets if isinstance(name, ast.Name)}
             if isinstance(node, ast.ClassDef):
+                assigned = [part for part in node.body if isinstance(part, ast.Assign)]
+                kept |= {name.id for n in assigned for name in n.targets if _is_name(name)}
                 inside |= set(ast.walk(node))
                 family = {node.name, *(getattr(base, "id", "") for base in node.bases)} - {""}
                 mine = _private(ast.walk(node))
@@ -164,12 +221,12 @@ def short_names():
                     mine |= groups.pop(one)
                 groups[frozenset(family)] = mine
         groups[place] = _private(node for node in nodes if node not in inside)
+        groups[place] |= _module_level(tree)
+        made |= _module_level(tree)
     outside = set().union(*(names for one, names in groups.items() if isinstance(one, str)))
     names = {name for name in made - kept if not name.startswith("_open_")}
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    free = [
-        "_" + a + b for a in letters for b in ["", *letters] if "_" + a + b not in shown | kept
-    ]
+    free = ["_" + a + b for a in LETTERS for b in ["", *LETTERS]]
+    free = [name for name in free if name not in shown | kept]
     short = {}
     for name in sorted(names, key=lambda name: (name not in outside, name)):
         near = set()
