@@ -22,6 +22,7 @@ LAUNCHER_FILES = ("main.py", "boot.py")  # in the order they are put there
 SLOTS = ("a", "b")
 POINTER = "/slot"
 CONFIG = "/config.json"
+BOARD = "/board.txt"  # read by firmline/hal/choose.py
 _OLD_CONFIG = "/config.old"
 WHY = "/slot.why"  # what ended a firmware on trial
 _INLINE_BYTES = 128  # at least: littlefs keeps small files in the folder's own blocks

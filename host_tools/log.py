@@ -63,7 +63,10 @@ def run(arguments):
     events = events[-(arguments.last or 0) :]
     if arguments.csv:
         write_whole(arguments.csv, as_csv(events))
-        print(f"{len(events)} events in {arguments.csv}")
+        if arguments.json:
+            print(json.dumps({"file": arguments.csv, "events": len(events)}))
+        else:
+            print(f"{len(events)} events in {arguments.csv}")
     elif arguments.json:
         print(json.dumps(events, indent=1))
     else:

@@ -77,8 +77,8 @@ def add_connection(parser):
     )
 
 
-def add_json(parser):
-    parser.add_argument("--json", action="store_true", help="print JSON for a program to read")
+def add_json(parser, text="print JSON for a program to read"):
+    parser.add_argument("--json", action="store_true", help=text)
 
 
 def place(arguments):

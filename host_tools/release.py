@@ -12,7 +12,6 @@ The same tree gives the same archive to the byte. `firmline deploy` takes nothin
 whose files differ from its manifest.
 """
 
-import argparse
 import hashlib
 import json
 import subprocess
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from host_tools import compile as compiler
+from host_tools import options, output
 from host_tools.errors import DONE, BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -212,12 +212,12 @@ def _check_path(path, name):
 
 
 def add_parser(subparsers):
-    parser = subparsers.add_parser(
+    parser = options.add_command(
+        subparsers,
         "release",
-        help="build the release archive of this source tree",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  firmline release && firmline deploy --archive dist/firmline-0.1.0.zip",
+        "build the release archive of this source tree",
+        __doc__,
+        "  firmline release && firmline deploy --archive dist/firmline-0.1.0.zip",
     )
     parser.add_argument("--out", default="dist", metavar="DIR", help="default: %(default)s")
     parser.add_argument(
@@ -225,6 +225,7 @@ def add_parser(subparsers):
         action="store_true",
         help="only print the package.json of the source tree, for mip",
     )
+    options.add_json(parser)
 
 
 def run(arguments):
@@ -232,11 +233,17 @@ def run(arguments):
     if arguments.package_json:
         sys.stdout.write(source_package())
         return DONE
-    release = build()
-    path = write(release, arguments.out)
-    read(path)
-    for architecture, files in release.files.items():
-        total = sum(map(len, files.values()))
-        print(f"{architecture}: {len(files)} files, {total:,} bytes")
-    print(f"{path}: {path.stat().st_size:,} bytes, SHA-256 {sha256(path.read_bytes())}")
+    with output.telling(arguments) as out:
+        release = build()
+        path = write(release, arguments.out)
+        read(path)
+        out.facts |= {"version": release.version, "commit": release.commit, "architectures": {}}
+        for architecture, files in release.files.items():
+            total = sum(map(len, files.values()))
+            out.say(f"{architecture}: {len(files)} files, {total:,} bytes")
+            out.facts["architectures"][architecture] = {"files": len(files), "bytes": total}
+        data = path.read_bytes()
+        digest = sha256(data)
+        facts = {"archive": str(path), "bytes": len(data), "sha256": digest}
+        out.say(f"{path}: {len(data):,} bytes, SHA-256 {digest}", **facts)
     return DONE

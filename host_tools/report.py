@@ -16,7 +16,7 @@ from host_tools import log, options, reading
 from host_tools.config import hashes
 from host_tools.config_check import read_text
 from host_tools.device import CONFIG, RECORD, json_of, open_device
-from host_tools.errors import DONE, FAILED, BadInput, ToolError
+from host_tools.errors import DONE, BadInput, ToolError
 from host_tools.masking import masked
 from host_tools.progress import bar
 from host_tools.record import digest
@@ -125,26 +125,28 @@ def _content(path):
 def _verify(arguments):
     content = _content(arguments.verify)
     reckoned = digest(content)
-    is_good = content.get("sha256") == reckoned
-    if is_good and arguments.verify.endswith((".html", ".htm")):
-        from host_tools.report_page import page
-
-        is_good = read_text(arguments.verify) == page(content)  # what is shown is the content
-        if not is_good:
-            raise ToolError(
-                f"{arguments.verify}: what it shows is not its content (or another "
-                "version of firmline wrote it)"
-            )
-    if arguments.json:
-        print(json.dumps({"is_good": is_good, "sha256": reckoned}))
-    elif is_good:
-        print(f"{arguments.verify}: unchanged, SHA-256 {reckoned}")
-    if not is_good:
+    if content.get("sha256") != reckoned:
         raise ToolError(
             f"{arguments.verify}: changed: it says {content.get('sha256')}, "
-            f"its content has {reckoned}"
+            f"its content has {reckoned}",
+            is_good=False,
+            sha256=reckoned,
         )
-    return DONE if is_good else FAILED
+    if arguments.verify.endswith((".html", ".htm")):
+        from host_tools.report_page import page
+
+        if read_text(arguments.verify) != page(content):  # what is shown is the content
+            raise ToolError(
+                f"{arguments.verify}: what it shows is not its content (or another "
+                "version of firmline wrote it)",
+                is_good=False,
+                sha256=reckoned,
+            )
+    if arguments.json:
+        print(json.dumps({"is_good": True, "sha256": reckoned}))
+    else:
+        print(f"{arguments.verify}: unchanged, SHA-256 {reckoned}")
+    return DONE
 
 
 def excursions(events):
