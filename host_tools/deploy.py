@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from firmline.hal import choose
-from host_tools import bars, config_check, layout, options, output, release
+from host_tools import bars, config_check, layout, options, output, release, unfold
 from host_tools.board import LinkLost, open_when_there
 from host_tools.errors import DONE, BadInput, ToolError
 
@@ -55,7 +55,7 @@ def add_parser(subparsers):
         "--archive",
         type=Path,
         metavar="FILE",
-        help="a release archive (default: this source tree, compiled for the board)",
+        help="a release archive (default: the checkout this runs in, compiled for the board)",
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration to put there as config.json"
@@ -128,10 +128,12 @@ class Deployment:
         self._board = board
         files = self._files_for(self._identify())
         was_running = _was_running(said, board.call("ended")[1][0])
+        self._cause = board.call("text", layout.CAUSE)[0][0]  # of earlier, as a rule
         config = None if self.config is None else self.config.encode()
         plan = layout.plan(layout.read(board), files, config, self.may_replace)
         if not plan.work and plan.config is None:
             board.restart()
+            self._keep_names()
             text = f"nothing to send: the board has firmline {self.archive.version}; restarted"
             self._out.say(text, result="nothing to send")
             return ""
@@ -151,7 +153,7 @@ class Deployment:
             raise BadInput(str(error)) from None
 
     def _identify(self):
-        name, version, machine, mpy, _, _ = self._board.call("who")[0]
+        name, version, machine, mpy, _, self._serial = self._board.call("who")[0]
         text = ".".join(map(str, version))
         facts = {"interpreter": name, "interpreter_version": text, "machine": machine}
         self._out.say(f"{self.device}: {name} {text} on {machine}", **facts)
@@ -204,6 +206,7 @@ class Deployment:
         if state == RUNNING or (state == WAITING and not was_running):
             layout.confirm(self._board, plan)
             self._board.restart()
+            self._keep_names()
             text = f"firmline {self.archive.version} is on the board, and {_WORDS[state]}"
             self._out.say(text, result=_RESULTS[state], why=why)
             if state == WAITING and why:
@@ -215,7 +218,7 @@ class Deployment:
         self._board.restart()
         before = "what was there before is back" if plan.fallback or plan.is_current else ""
         before = before or "there was no firmware before it"
-        why = why or _WORDS[state]
+        why = unfold.readable(why, self.archive.names) or _WORDS[state]
         self._out.facts |= {"result": "taken back", "why": why}
         return f"the new firmware did not come up: {why}: {before}"
 
@@ -224,15 +227,22 @@ class Deployment:
         said = self._listen(self._board.restart())
         board = self._again()
         said += board.interrupt()
-        path = board.call("who")[0][5]
+        path = board.call("who")[0][4]
         (why,), (end,) = board.call("ended")
+        (cause,) = board.call("text", layout.CAUSE)[0]
+        if cause != self._cause:
+            why = cause  # with the place, where the firmware itself could say it
         if path != f"/{target}":
             return FELL_BACK, why or _spoken(said)
         if _was_running(said, end):
             return RUNNING, ""
         if end in ("returned", "safe mode") or end.startswith("SystemExit"):
             return WAITING, _spoken(said)
-        return BROKEN, end or _spoken(said)
+        return BROKEN, why or _spoken(said) or end
+
+    def _keep_names(self):
+        """For whoever reads this board's error texts from this computer later."""
+        unfold.keep(self._serial, self.archive.version, self.archive.names)
 
     def _again(self):
         """The board, its port opened again if it was away."""
@@ -275,12 +285,13 @@ _RESULTS = {RUNNING: "runs", WAITING: "waits"}
 # What a firmware says that has come up: at its start, or when asked (services/tools.py)
 _UP = re.compile(r"firmline: running|Firmline \S+: (safe )?mode")
 _SAID = re.compile(r"^(?:firmline: |Firmline \S+: (?=safe mode))(.*)$", re.MULTILINE)
-_USUAL = ("running", "stopped", "output")
+_BY_US = "stopped: Ctrl-C"
+_USUAL = ("running", "restart", _BY_US, "output")
 
 
 def _was_running(said, end):
     """The controller says so when it is stopped; the launcher knows what ended it."""
-    return "firmline: stopped" in said or end.startswith("KeyboardInterrupt")
+    return f"firmline: {_BY_US}" in said or end.startswith("KeyboardInterrupt")
 
 
 def _spoken(said):

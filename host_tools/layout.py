@@ -25,6 +25,7 @@ CONFIG = "/config.json"
 BOARD = "/board.txt"  # read by firmline/hal/choose.py
 _OLD_CONFIG = "/config.old"
 WHY = "/slot.why"  # what ended a firmware on trial
+CAUSE = "/cause.txt"  # written by firmline/hal/board.py
 _INLINE_BYTES = 128  # at least: littlefs keeps small files in the folder's own blocks
 _FOLDER_BLOCKS = 2  # littlefs: a pair for each
 _SPARE_BLOCKS = 8  # /slot, launcher, configuration, and what their renames need

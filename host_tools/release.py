@@ -3,6 +3,7 @@
 
     firmline-VERSION.zip
         manifest.json               what is in it: path on the board, size, SHA-256 of each file
+        names.json                  what the short names in a board's error text stand for
         armv6m/boot.py main.py      Pico, Pico W and Pico 2 (an RP2350 runs armv6m code)
         armv6m/firmline/....mpy
         armv6m/package.json         the same list for mip
@@ -17,17 +18,18 @@ import json
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from host_tools import compile as compiler
-from host_tools import options, output
+from host_tools import options, output, unfold
 from host_tools.errors import DONE, BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1
 NAME = "firmline"
 MANIFEST = "manifest.json"
+NAMES = "names.json"
 PACKAGE = "package.json"
 OLDEST_MICROPYTHON = (1, 24)
 OLDEST = "1.24"
@@ -38,11 +40,13 @@ _MOST_BYTES = 4 << 20  # of one file of an archive: more than any board has
 
 @dataclass(frozen=True)
 class Release:
-    """files: architecture -> {path on the board: bytes}, in order of the paths."""
+    """files: architecture -> {path on the board: bytes}, in order of the paths. names: as
+    unfold.own_names gives them; {} in an archive that has none."""
 
     version: str
     commit: str
     files: dict
+    names: dict = field(default_factory=dict)
 
     def manifest(self):
         """What manifest.json holds, as a dict."""
@@ -52,11 +56,15 @@ class Release:
             "version": self.version,
             "commit": self.commit,
             "micropython": OLDEST,
+            "names": sha256(self.names_text()),
             "architectures": {
                 architecture: [_entry(path, data) for path, data in files.items()]
                 for architecture, files in self.files.items()
             },
         }
+
+    def names_text(self):
+        return (json.dumps(self.names, separators=(",", ":")) + "\n").encode()
 
 
 def _entry(path, data):
@@ -84,12 +92,15 @@ def build(architectures=compiler.ARCHITECTURES):
 
     sources = list(compiler.sources())
     if not sources:
-        raise BadInput("no firmware sources here: run it in a checkout, or give --archive FILE")
+        raise BadInput(
+            "there are no firmware sources with this installation: pip install -e '.[tools]' in a "
+            "checkout, or `firmline deploy --archive FILE`"
+        )
     try:
         files = {name: files_for(name, sources) for name in architectures}
     except compiler.CompileError as error:
         raise BadInput(str(error)) from None
-    return Release(VERSION, describe(ROOT), files)
+    return Release(VERSION, describe(ROOT), files, unfold.own_names())
 
 
 def files_for(architecture, sources):
@@ -140,6 +151,7 @@ def write(release, folder):
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         text = json.dumps(release.manifest(), indent=1) + "\n"
         _add(archive, MANIFEST, text.encode())
+        _add(archive, NAMES, release.names_text())
         for architecture, files in sorted(release.files.items()):
             for name, data in files.items():
                 _add(archive, f"{architecture}/{name}", data)
@@ -166,35 +178,53 @@ def read(path):
 
 
 def _read(path, archive):
-    names = set(archive.namelist())
-    if MANIFEST not in names:
+    manifest = _manifest(path, archive)
+    files = {}
+    for architecture, entries in manifest["architectures"].items():
+        files[architecture] = {}
+        for entry in entries:
+            name = entry["path"]
+            _check_path(path, name)
+            data = _whole(path, archive, f"{architecture}/{name}", entry["sha256"])
+            files[architecture][name] = data
+        if not set(ENTRY_FILES) <= set(files[architecture]):
+            raise BadInput(f"{path}: {architecture} has no {' or no '.join(ENTRY_FILES)}")
+    names = {}
+    if "names" in manifest:  # not in archives up to 0.1.0
+        try:
+            names = json.loads(_whole(path, archive, NAMES, manifest["names"]))
+        except ValueError:
+            names = None
+        if not unfold.is_table(names):
+            raise BadInput(f"{path}: {NAMES} is no table of names")
+    return Release(manifest["version"], manifest["commit"], files, names)
+
+
+def _manifest(path, archive):
+    """The manifest as a dict of which all that is used is there, in the right type."""
+    if MANIFEST not in archive.namelist():
         raise BadInput(f"{path}: not a Firmline release: it has no {MANIFEST}")
     try:
         manifest = json.loads(_member(path, archive, MANIFEST))
         if manifest["format"] != FORMAT or manifest["name"] != NAME:
             raise ValueError("another format or product")
-        version, commit = str(manifest["version"]), str(manifest["commit"])
-        listed = {
-            str(architecture): [(str(e["path"]), int(e["size"]), str(e["sha256"])) for e in files]
-            for architecture, files in manifest["architectures"].items()
-        }
+        for architecture, entries in manifest["architectures"].items():
+            manifest["architectures"][architecture] = [
+                {"path": str(entry["path"]), "sha256": str(entry["sha256"])} for entry in entries
+            ]
+        return manifest | {key: str(manifest[key]) for key in ("version", "commit")}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: {MANIFEST} is not one of a Firmline release: {error}") from None
-    files = {}
-    for architecture, entries in listed.items():
-        files[architecture] = {}
-        for name, size, digest in entries:
-            member = f"{architecture}/{name}"
-            _check_path(path, name)
-            if member not in names:
-                raise BadInput(f"{path}: {member} is missing")
-            data = _member(path, archive, member)
-            if len(data) != size or sha256(data) != digest:
-                raise BadInput(f"{path}: {member} is not what the manifest says: refused")
-            files[architecture][name] = data
-        if not set(ENTRY_FILES) <= set(files[architecture]):
-            raise BadInput(f"{path}: {architecture} has no {' or no '.join(ENTRY_FILES)}")
-    return Release(version, commit, files)
+
+
+def _whole(path, archive, member, digest):
+    """The bytes of a member, which have that SHA-256."""
+    if member not in archive.namelist():
+        raise BadInput(f"{path}: {member} is missing")
+    data = _member(path, archive, member)
+    if sha256(data) != digest:
+        raise BadInput(f"{path}: {member} is not what the manifest says: refused")
+    return data
 
 
 def _member(path, archive, name):

@@ -73,18 +73,11 @@ def test_private_names_are_short_and_shared_where_they_cannot_meet():
 
 def test_no_class_and_no_module_has_two_names_that_became_one():
     short = fold.short_names()
-    for tree in fold._trees().values():
+    for tree in fold.trees().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                names = fold._private(ast.walk(node)) & set(short)
+                names = fold.private(ast.walk(node)) & set(short)
                 assert len({short[name] for name in names}) == len(names), node.name
-
-
-def test_a_traceback_of_a_board_can_be_read():
-    poll = fold.short_names()["_poll_all"]
-
-    assert fold.unfolded(f'stopped: x, File "app", in {poll}').endswith("in _poll_all")
-    assert fold.unfolded('File "app", line 1, in poll') == 'File "app", line 1, in poll'
 
 
 def test_a_script_keeps_its_own_functions():
