@@ -35,7 +35,7 @@ _DESCRIPTION = """\
 Flash, commission and watch a Firmline power control system controller."""
 _EPILOG = """\
 the first hour with a board:
-  firmline flash                          put MicroPython on it
+  firmline flash IMAGE.uf2                put MicroPython on it
   firmline deploy                         put Firmline on it
   firmline config check site.json         is this a configuration? (needs no board)
   firmline commission --config site.json  set it, check each device, keep a record

@@ -76,6 +76,8 @@ def add_parser(subparsers):
 
 
 def run(arguments):
+    if arguments.config:  # before anything is asked
+        config_check.check(arguments.config, config_check.read_text(arguments.config))
     answers = _answers(arguments)
     is_there = os.path.isdir(arguments.out)
     check_writable(f"{arguments.out}/x" if is_there else arguments.out, "--out")

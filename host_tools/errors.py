@@ -35,6 +35,13 @@ class BadInput(ToolError):
     status = BAD_INPUT
 
 
+class Missing(BadInput):
+    """A package that only the tools need, and a bare installation does not have."""
+
+    def __init__(self, packages):
+        super().__init__(f"{packages} missing: pip install 'firmline[tools]'")
+
+
 class Stopped(ToolError):
     """By Ctrl-C."""
 

@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from host_tools import bars, options, output
+from host_tools import bars, options, output, ports
 from host_tools import image as images
-from host_tools.errors import DONE, BadInput, ToolError
+from host_tools.errors import DONE, BadInput, Missing, ToolError
 
 INFO = "INFO_UF2.TXT"
 # What the boot ROMs write into INFO_UF2.TXT
@@ -139,10 +139,8 @@ def copy(image, volume):
 def _ports():
     """The serial ports that may be boards; empty without pyserial."""
     try:
-        from host_tools.ports import boards
-
-        return {board.device for board in boards()}
-    except ImportError:
+        return {board.device for board in ports.boards()}
+    except Missing:
         return set()
 
 

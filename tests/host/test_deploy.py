@@ -246,7 +246,11 @@ def test_the_configuration_goes_with_it_and_comes_back(capsys, board, releases, 
 
 def test_no_port_is_one_clear_line(capsys, monkeypatch, releases, tmp_path):
     monkeypatch.setattr(command, "_BUSY_S", 0.1)
-    for device, line in ((tmp_path / "none", "No such file"), (tmp_path, "irectory")):
+    wrong = {"none": "does not exist: is the cable in?", "": "is a folder, no serial port"}
+    (tmp_path / "text").write_text("no port")
+    wrong["text"] = "is no serial port"
+    for device, line in wrong.items():
+        device = tmp_path / device
         status = cli.main(["deploy", "--archive", str(releases["one"]), "--usb", str(device)])
         assert status == 2
         err = capsys.readouterr().err
