@@ -28,7 +28,7 @@ _CHUNK = 1024  # bytes sent in one call: the board's heap holds it four times ov
 _READ_S = 2.0
 _WRITE_S = 5.0
 _RESET_S = 1.0
-_STOP_S = 2.0  # the prompt is there by then
+_STOP_S = 5.0  # the prompt is there by then, also where flash is being written
 _ERRNO = {"28": "no space left", "5": "its flash cannot be read or written"}
 
 

@@ -24,8 +24,8 @@ from host_tools.connection import CableGone, NoAnswer
 from host_tools.device import CONFIG, RECORD, open_device
 from host_tools.errors import DONE, FAILED, BadInput, ToolError
 from host_tools.live_checks import SIGN_S, LiveChecks, check
-from host_tools.log import check_writable
 from host_tools.progress import bar, confirm
+from host_tools.written import check_writable
 
 _FOLDER = "commissioning"
 # key of an answers file -> what it takes

@@ -42,39 +42,52 @@ def add_parser(subparsers):
         _EXAMPLES,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = options.add_command(
+    _add_show(actions)
+    _add_check(actions)
+    _add_set(actions)
+
+
+def _add_show(actions):
+    parser = options.add_command(
         actions, "show", "print what is in force", "Print what is in force.", _EXAMPLES
     )
-    show.add_argument("--secrets", action="store_true", help="also the password of the network")
-    options.add_connection(show)
-    options.add_json(show)
-    check = options.add_command(
+    parser.add_argument("--secrets", action="store_true", help="also the password of the network")
+    options.add_connection(parser)
+    options.add_json(parser)
+
+
+def _add_check(actions):
+    parser = options.add_command(
         actions,
         "check",
         "look for faults in a file, without a board",
         "Every fault of a file: field, value, what would be accepted.",
         _EXAMPLES,
     )
-    check.add_argument("file", metavar="FILE", help="the configuration, JSON")
-    check.add_argument(
+    parser.add_argument("file", metavar="FILE", help="the configuration, JSON")
+    known = config_check.board_names()
+    parser.add_argument(
         "--for",
         dest="board",
-        choices=config_check.board_names(),
+        choices=known,
         metavar="BOARD",
-        help="also compare ports, pins and network: " + ", ".join(config_check.board_names()),
+        help="also compare ports, pins and network: " + ", ".join(known),
     )
-    options.add_json(check)
-    put = options.add_command(
+    options.add_json(parser)
+
+
+def _add_set(actions):
+    parser = options.add_command(
         actions,
         "set",
         "put a file into force",
         "Check, show the difference, ask, send, restart, and confirm what is in force.",
         _EXAMPLES,
     )
-    put.add_argument("file", metavar="FILE", help="the configuration, JSON")
-    put.add_argument("--yes", action="store_true", help="do not ask")
-    options.add_connection(put)
-    options.add_json(put)
+    parser.add_argument("file", metavar="FILE", help="the configuration, JSON")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    options.add_connection(parser)
+    options.add_json(parser)
 
 
 def run(arguments):

@@ -16,9 +16,11 @@ import time
 from pathlib import Path
 
 from firmline.hal import choose
-from host_tools import bars, config_check, layout, options, output, release, unfold
+from host_tools import config_check, layout, options, output, release, unfold
 from host_tools.board import LinkLost, open_when_there
 from host_tools.errors import DONE, BadInput, ToolError
+from host_tools.ports import the_one_board
+from host_tools.progress import counted
 
 _BUSY_S = 2  # a board that has just been restarted is there again within
 _ASK_S = 1
@@ -34,6 +36,20 @@ _AFTER = {
     "firmline deploy again confirms it",
 }
 
+RUNNING, WAITING, BROKEN, FELL_BACK = range(4)
+_WORDS = {
+    RUNNING: "runs",
+    WAITING: "waits for a configuration that it can use",
+    BROKEN: "it ended",
+    FELL_BACK: "it restarted",
+}
+_RESULTS = {RUNNING: "runs", WAITING: "waits"}
+# What a firmware says that has come up: at its start, or when asked (services/tools.py)
+_UP = re.compile(r"firmline: running|Firmline \S+: (safe )?mode")
+_SAID = re.compile(r"^(?:firmline: |Firmline \S+: (?=safe mode))(.*)$", re.MULTILINE)
+_BY_US = "stopped: Ctrl-C"
+_USUAL = ("running", "restart", _BY_US, "output")
+
 
 def add_parser(subparsers):
     parser = options.add_command(
@@ -48,8 +64,10 @@ def add_parser(subparsers):
     parser.add_argument(
         "--usb",
         "--port",
+        nargs="?",
+        const="",
         metavar="DEVICE",
-        help="its serial port (default: the one board there is)",
+        help="its serial port; without DEVICE the one board there is (the default)",
     )
     parser.add_argument(
         "--archive",
@@ -79,12 +97,9 @@ def run(arguments):
         if arguments.config:
             config = config_check.read_text(arguments.config)
             config_check.check(arguments.config, config)
-        archive = release.read(arguments.archive) if arguments.archive else release.build()
-        device = arguments.usb
-        if not device:
-            from host_tools.ports import the_one_board
-
-            device = the_one_board()
+        archive = release.read(arguments.archive) if arguments.archive else None
+        device = arguments.usb or the_one_board()
+        archive = archive or release.build()  # takes seconds: only where there is a board
         facts = {"device": device, "version": archive.version, "commit": archive.commit}
         out.facts |= facts
         Deployment(device, archive, config, arguments, out).run()
@@ -255,7 +270,7 @@ class Deployment:
         is over. The port may come and go meanwhile, and what is said before it is there is lost.
         """
         asked_s = time.monotonic()
-        with bars.bar("waiting for the new firmware", 100) as advance:
+        with counted("waiting for the new firmware", 100) as advance:
             end_s = asked_s + self.wait_s
             while time.monotonic() < end_s and not _UP.search(said):
                 try:
@@ -272,21 +287,6 @@ class Deployment:
                 return said + self._again().listen(_STAY_S)
             self._board.close()
         return said
-
-
-RUNNING, WAITING, BROKEN, FELL_BACK = range(4)
-_WORDS = {
-    RUNNING: "runs",
-    WAITING: "waits for a configuration that it can use",
-    BROKEN: "it ended",
-    FELL_BACK: "it restarted",
-}
-_RESULTS = {RUNNING: "runs", WAITING: "waits"}
-# What a firmware says that has come up: at its start, or when asked (services/tools.py)
-_UP = re.compile(r"firmline: running|Firmline \S+: (safe )?mode")
-_SAID = re.compile(r"^(?:firmline: |Firmline \S+: (?=safe mode))(.*)$", re.MULTILINE)
-_BY_US = "stopped: Ctrl-C"
-_USUAL = ("running", "restart", _BY_US, "output")
 
 
 def _was_running(said, end):

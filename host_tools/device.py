@@ -16,7 +16,7 @@ from host_tools.errors import BadInput, ToolError
 from host_tools.options import place
 
 CONFIG, STAGED, EVENTS, RECORD, IDENTITY = 1, 2, 3, 4, 5
-FILES = {CONFIG: "configuration", STAGED: "staged", EVENTS: "log", RECORD: "record", 5: "identity"}
+_WRITABLE = {STAGED: "staged", RECORD: "record"}
 MOST_RECORDS = 120  # registers of one file request
 RESTART_CODE = 0x5AFE
 _MOST_MODELS = 30
@@ -178,7 +178,9 @@ class Device:
             if progress is not None:
                 progress(0.6 + 0.4 * len(back) / len(padded))
         if bytes(back) != padded:
-            raise ToolError(f"the {FILES[number]} file did not arrive whole: nothing was changed")
+            raise ToolError(
+                f"the {_WRITABLE[number]} file did not arrive whole: nothing was changed"
+            )
 
     def commit(self, number, data):
         """Make what was written the next generation, under its length and CRC32."""

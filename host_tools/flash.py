@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from host_tools import bars, options, output, ports
 from host_tools import image as images
+from host_tools import options, output, ports
 from host_tools.errors import DONE, BadInput, Missing, ToolError
+from host_tools.progress import counted
 
 INFO = "INFO_UF2.TXT"
 # What the boot ROMs write into INFO_UF2.TXT
@@ -122,7 +123,7 @@ def copy(image, volume):
     written = 0
     try:
         with open(target, "wb", buffering=0) as file:
-            with bars.bar("copying", len(image.data)) as advance:
+            with counted("copying", len(image.data)) as advance:
                 while written < len(image.data):
                     count = file.write(image.data[written : written + _CHUNK])
                     written += count

@@ -13,8 +13,8 @@ is replaced last, in one rename; before that every file of the new slot was read
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host_tools import bars
 from host_tools.errors import BadInput, ToolError
+from host_tools.progress import counted
 from host_tools.release import sha256
 
 LAUNCHER = Path(__file__).with_name("launcher")
@@ -77,7 +77,7 @@ def launcher_files():
 
 def read(board):
     """Looks at everything: a Found."""
-    with bars.bar("looking at the board", 4) as advance:
+    with counted("looking at the board", 4) as advance:
         root = {path: size for path, size, _ in board.call("root")}
         pointer = board.call("text", POINTER)[0][0] if POINTER in root else ""
         advance(1)
@@ -225,7 +225,7 @@ def _write_slot(board, made):
         board.call("folder", folder)
     for source, target in made.copy:
         board.call("copy", source, target)
-    with bars.bar("sending", sum(map(len, made.send.values()))) as advance:
+    with counted("sending", sum(map(len, made.send.values()))) as advance:
         for path, data in made.send.items():
             board.send(f"/{made.target}/{path}", data, advance)
 

@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from host_tools import compile as compiler
 from host_tools import options, output, unfold
 from host_tools.errors import DONE, BadInput
+from host_tools.progress import counted
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1
@@ -97,14 +98,16 @@ def build(architectures=compiler.ARCHITECTURES):
             "checkout, or `firmline deploy --archive FILE`"
         )
     try:
-        files = {name: files_for(name, sources) for name in architectures}
+        with counted("compiling", len(sources) * len(architectures)) as advance:
+            files = {name: files_for(name, sources, advance) for name in architectures}
     except compiler.CompileError as error:
         raise BadInput(str(error)) from None
     return Release(VERSION, describe(ROOT), files, unfold.own_names())
 
 
-def files_for(architecture, sources):
-    """{path on the board: bytes}: boot.py and main.py as text, all else compiled."""
+def files_for(architecture, sources, advance):
+    """{path on the board: bytes}: boot.py and main.py as text, all else compiled. advance(1) is
+    called for each."""
     files = {}
     for path, name in sources:
         if name in ENTRY_FILES:
@@ -112,6 +115,7 @@ def files_for(architecture, sources):
         else:
             target = str(PurePosixPath(name).with_suffix(".mpy"))
             files[target] = compiler.compiled(path, name, architecture)
+        advance(1)
     return dict(sorted(files.items()))
 
 

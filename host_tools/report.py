@@ -20,6 +20,7 @@ from host_tools.errors import DONE, BadInput, ToolError
 from host_tools.masking import masked
 from host_tools.progress import bar
 from host_tools.record import digest
+from host_tools.written import check_writable, write_whole
 
 _FORMAT = 1
 _DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>', re.DOTALL)
@@ -57,13 +58,13 @@ def run(arguments):
         return _verify(arguments)
     for option, path in (("--out", arguments.out), ("--save", arguments.save)):
         if path:
-            log.check_writable(path, option)
+            check_writable(path, option)
     content = load(arguments.saved) if arguments.saved else gather(arguments)
     if arguments.save:
-        log.write_whole(arguments.save, json.dumps(content, indent=1) + "\n")
+        write_whole(arguments.save, json.dumps(content, indent=1) + "\n")
     from host_tools.report_page import page
 
-    log.write_whole(arguments.out, page(content))
+    write_whole(arguments.out, page(content))
     if arguments.json:
         print(json.dumps({"file": arguments.out, "sha256": content["sha256"]}))
     else:

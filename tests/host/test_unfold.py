@@ -199,7 +199,12 @@ def test_a_damaged_table_is_none(state_folder):
 
 # --- end to end ---
 
-BREAKS = "from firmline import app as broken\nbroken.Telemetry.update = None\n"
+BREAKS = """
+import time
+from firmline import app as broken
+time.sleep(2)  # what is said before the port is there is lost
+broken.Telemetry.update = None
+"""
 
 
 def test_deploy_says_where_the_new_firmware_failed(capsys, tmp_path, state_folder):
