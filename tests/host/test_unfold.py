@@ -55,7 +55,7 @@ for fault in {faults!r}:
     except Exception as error:
         text = repr(error)
         if hasattr(sys, "print_exception"):
-            text += app._where(error) if hasattr(app, "_where") else getattr(app, WHERE)(error)
+            text += getattr(app, WHERE)(error)
         else:
             import traceback
             frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -201,9 +201,9 @@ def test_a_damaged_table_is_none(state_folder):
 
 BREAKS = """
 import time
-from firmline import app as broken
+from firmline.services.telemetry import Telemetry
 time.sleep(2)  # what is said before the port is there is lost
-broken.Telemetry.update = None
+Telemetry.update = None
 """
 
 
