@@ -18,7 +18,7 @@ from hil.targets.firmware import FIRMWARE_DIR, find_micropython
 from host_tools import fold, release, unfold
 from host_tools.errors import BadInput
 from tests.host import tools_desktop
-from tests.host.deploy_runs import ARCHITECTURE, archive, damaged, deploy, small
+from tests.host.deploy_runs import ARCHITECTURE, archive, damaged, deploy, small, whole
 from tests.host.pty_board import PtyBoard
 from tests.host.test_deploy import SITE
 from tests.host.tool_runs import firmline
@@ -209,7 +209,7 @@ Telemetry.update = None
 
 def test_deploy_says_where_the_new_firmware_failed(capsys, tmp_path, state_folder):
     line = tools_desktop.NullModem()
-    made = release.build([ARCHITECTURE])
+    made = whole()
     files = made.files[ARCHITECTURE]
     arguments = ["/config.json", "--port", f"uart0=/host{line.far}"]
     good = archive(tmp_path / "good", made)
