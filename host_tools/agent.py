@@ -21,7 +21,8 @@ def who():
     own = sys.implementation
     machine_name = getattr(own, "_machine", "")
     mpy = getattr(own, "_mpy", 0)
-    print((own.name, tuple(own[1])[:3], machine_name, mpy, sys.platform, sys.path[0]))
+    serial = binascii.hexlify(machine.unique_id()).decode()
+    print((own.name, tuple(own[1])[:3], machine_name, mpy, sys.path[0], serial))
 
 
 def sha256(path):

@@ -14,7 +14,8 @@ import struct
 import time
 from pathlib import Path
 
-from host_tools.errors import BadInput, ToolError
+from host_tools.errors import Missing, ToolError
+from host_tools.ports import why_not_open
 
 try:
     from termios import error as termios_error  # pyserial lets it through
@@ -22,13 +23,12 @@ except ImportError:  # Windows
     termios_error = OSError
 
 _PORT_ERRORS = (OSError, termios_error, TypeError, ValueError, struct.error)
-_MISSING = "mpremote is missing: pip install 'firmline[tools]'"
 _AGENT = Path(__file__).with_name("agent.py")
 _CHUNK = 1024  # bytes sent in one call: the board's heap holds it four times over
 _READ_S = 2.0
 _WRITE_S = 5.0
 _RESET_S = 1.0
-_STOP_S = 2.0  # the prompt is there by then
+_STOP_S = 5.0  # the prompt is there by then, also where flash is being written
 _ERRNO = {"28": "no space left", "5": "its flash cannot be read or written"}
 
 
@@ -48,7 +48,7 @@ class Board:
             from mpremote.transport import TransportError, TransportExecError
             from mpremote.transport_serial import SerialTransport
         except ImportError:
-            raise BadInput(_MISSING) from None
+            raise Missing("mpremote is") from None
         self.device = device
         self._errors = (TransportError, *_PORT_ERRORS)
         self._exec_error = TransportExecError
@@ -56,8 +56,8 @@ class Board:
             self._link = SerialTransport(os.path.realpath(device), timeout=_READ_S)
             self._link.serial.write_timeout = _WRITE_S
             self.is_open = True
-        except self._errors:
-            raise LinkLost(f"{device}: {_reason(device)}") from None
+        except self._errors as error:
+            raise LinkLost(f"{device}: {why_not_open(device, error)}") from None
 
     def __enter__(self):
         return self
@@ -162,15 +162,6 @@ def open_when_there(device, seconds):
             if time.monotonic() >= end_s:
                 raise
             time.sleep(0.1)
-
-
-def _reason(device):
-    """Why a port cannot be opened."""
-    try:
-        os.close(os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
-    except OSError as error:
-        return error.strerror
-    return "in use by another program, or no serial port"
 
 
 def _plain(line):

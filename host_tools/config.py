@@ -16,7 +16,7 @@ import zlib
 from firmline.core.mode import SAFE
 from host_tools import config_check, masking, options
 from host_tools.device import CONFIG, STAGED, json_of, open_device, reopen
-from host_tools.errors import BAD_INPUT, DONE, FAILED, BadInput, ToolError
+from host_tools.errors import DONE, BadInput, ToolError
 from host_tools.progress import bar, confirm
 
 RESTART_S = 30.0
@@ -42,39 +42,52 @@ def add_parser(subparsers):
         _EXAMPLES,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = options.add_command(
+    _add_show(actions)
+    _add_check(actions)
+    _add_set(actions)
+
+
+def _add_show(actions):
+    parser = options.add_command(
         actions, "show", "print what is in force", "Print what is in force.", _EXAMPLES
     )
-    show.add_argument("--secrets", action="store_true", help="also the password of the network")
-    options.add_connection(show)
-    options.add_json(show)
-    check = options.add_command(
+    parser.add_argument("--secrets", action="store_true", help="also the password of the network")
+    options.add_connection(parser)
+    options.add_json(parser)
+
+
+def _add_check(actions):
+    parser = options.add_command(
         actions,
         "check",
         "look for faults in a file, without a board",
         "Every fault of a file: field, value, what would be accepted.",
         _EXAMPLES,
     )
-    check.add_argument("file", metavar="FILE", help="the configuration, JSON")
-    check.add_argument(
+    parser.add_argument("file", metavar="FILE", help="the configuration, JSON")
+    known = config_check.board_names()
+    parser.add_argument(
         "--for",
         dest="board",
-        choices=config_check.board_names(),
+        choices=known,
         metavar="BOARD",
-        help="also compare ports and pins: " + ", ".join(config_check.board_names()),
+        help="also compare ports, pins and network: " + ", ".join(known),
     )
-    options.add_json(check)
-    put = options.add_command(
+    options.add_json(parser)
+
+
+def _add_set(actions):
+    parser = options.add_command(
         actions,
         "set",
         "put a file into force",
         "Check, show the difference, ask, send, restart, and confirm what is in force.",
         _EXAMPLES,
     )
-    put.add_argument("file", metavar="FILE", help="the configuration, JSON")
-    put.add_argument("--yes", action="store_true", help="do not ask")
-    options.add_connection(put)
-    options.add_json(put)
+    parser.add_argument("file", metavar="FILE", help="the configuration, JSON")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    options.add_connection(parser)
+    options.add_json(parser)
 
 
 def run(arguments):
@@ -121,35 +134,23 @@ def described(facts):
 
 def _check(arguments):
     text = config_check.read_text(arguments.file)
-    found = config_check.faults(text, arguments.board)
+    facts = {"file": arguments.file} | hashes(text.encode())
+    config_check.check(arguments.file, text, arguments.board, **facts)
     if arguments.json:
-        errors = [config_check.as_json(error) for error in found]
-        facts = hashes(text.encode())
-        print(json.dumps({"file": arguments.file} | facts | {"errors": errors}, indent=2))
+        print(json.dumps(facts | {"errors": []}, indent=2))
     else:
-        print_faults(arguments.file, found)
-        if not found:
-            print(f"{arguments.file}: good, SHA-256 {hashes(text.encode())['sha256']}")
-    return BAD_INPUT if found else DONE
-
-
-def print_faults(name, found):
-    for error in found:
-        print(f"firmline: {name}: {config_check.as_line(error)}", file=sys.stderr)
-    if len(found) > 1:
-        print(f"firmline: {name}: {len(found)} faults", file=sys.stderr)
+        print(f"{arguments.file}: good, SHA-256 {facts['sha256']}")
+    return DONE
 
 
 def _set(arguments):
     text = config_check.read_text(arguments.file)
-    found = config_check.faults(text)
-    if found:
-        print_faults(arguments.file, found)
-        return BAD_INPUT
+    config_check.check(arguments.file, text)
     data = text.encode()
     if len(data) > MOST_BYTES:
         raise BadInput(f"{arguments.file}: {len(data)} bytes: accepted are at most {MOST_BYTES}")
     with open_device(arguments) as device:
+        config_check.check(arguments.file, text, device.identity.model)
         before = device.read_file(CONFIG)
         if before == data:
             return _tell(arguments, "already in force", data, device.points())
@@ -157,8 +158,7 @@ def _set(arguments):
         if not arguments.json:
             sys.stdout.writelines(difference(before, data, arguments.file))
         if not confirm(f"Put this into force on {device.identity.where}?", arguments):
-            print("firmline: nothing was changed", file=sys.stderr)
-            return FAILED
+            raise ToolError("nothing was changed")
         boots = send(device, data)
     connection, device = wait_restarted(arguments, boots)
     with connection:

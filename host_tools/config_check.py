@@ -6,11 +6,12 @@ and it goes on. What is right across fields can only be said once each field is 
 """
 
 import importlib
-import json
 import pkgutil
 import re
+from types import SimpleNamespace
 
 from firmline import boards
+from firmline.services import boot
 from firmline.services import config_fields as fields
 from firmline.services.config import fill
 from firmline.services.config_checks import CHECKS
@@ -21,9 +22,27 @@ from host_tools.errors import BadInput
 _MOST = 100
 
 
+class Faults(BadInput):
+    """A file with faults: a line for each, and how many."""
+
+    def __init__(self, name, found, **facts):
+        lines = [f"{name}: {as_line(error)}" for error in found]
+        if len(found) > 1:
+            lines.append(f"{name}: {len(found)} faults")
+        super().__init__("\n".join(lines), errors=[_as_json(error) for error in found], **facts)
+
+
+def check(name, text, board=None, **facts):
+    """Faults, with the facts, where a controller (on that board) would not take the text of the
+    file `name`."""
+    found = faults(text, board)
+    if found:
+        raise Faults(name, found, **facts)
+
+
 def faults(text, board=None):
-    """[ConfigError] of a text, [] if a controller takes it. board: a name of boards(), to also
-    compare ports and pins."""
+    """[ConfigError] of a text, [] if a controller takes it. board: one of board_names(), to also
+    compare ports, pins and radio; None or another word: a board that nobody knows."""
     try:
         given = parse(text)
     except ConfigError as error:
@@ -44,7 +63,7 @@ def faults(text, board=None):
             check(config)
         except ConfigError as error:
             found.append(error)
-    return found + (_board_faults(config, board) if board else [])
+    return found + (_board_faults(config, board) if board in board_names() else [])
 
 
 def _repair(given, error):
@@ -91,25 +110,51 @@ def board_names():
     return sorted(m.name for m in pkgutil.iter_modules(boards.__path__))
 
 
-def _board(name):
-    if name not in board_names():
-        raise BadInput(f"--for {name}: expected one of {', '.join(board_names())}")
-    return importlib.import_module(f"firmline.boards.{name}")
-
-
 def _board_faults(config, name):
-    board = _board(name)
+    """What the start on that board would refuse (boot.check_board, hal/board.py: open_...)."""
+    board = importlib.import_module(f"firmline.boards.{name}")
     found = []
-    places = [(f"buses[{k}].port", bus["port"]) for k, bus in enumerate(config["buses"])]
-    if config["head_end"] is not None and config["head_end"].get("port") is not None:
-        places.append(("head_end.port", config["head_end"]["port"]))
-    accepted = f"a port of {name}: {', '.join(sorted(board.UARTS))}"
-    found += [ConfigError(at, port, accepted) for at, port in places if port not in board.UARTS]
-    accepted = f"an output of {name}: {', '.join(str(pin) for pin in board.OUTPUT_PINS)}"
+    try:
+        boot.check_board(config, SimpleNamespace(model=name))
+    except ConfigError as error:
+        found.append(error)
+    head_end = config["head_end"] or {}
+    places = [(f"buses[{k}].port", bus["port"], "port") for k, bus in enumerate(config["buses"])]
+    places.append(("head_end.port", head_end.get("port"), "port"))
     for k, device in enumerate(config["devices"]):
-        if "pin" in device and device["pin"] not in board.OUTPUT_PINS:
-            found.append(ConfigError(f"devices[{k}].pin", device["pin"], accepted))
+        places.append((f"devices[{k}].pin", device.get("pin"), "output"))
+        places.append((f"devices[{k}].readback_pin", device.get("readback_pin"), "input"))
+    for field, value, kind in places:
+        has = {"port": board.UARTS, "output": board.OUTPUT_PINS, "input": board.INPUT_PINS}[kind]
+        if value is not None and value not in has:
+            found.append(ConfigError(field, value, _board_accepts(board, kind, has, value)))
+    for field, value in (
+        ("network", config["network"]),
+        ("head_end.tcp_port", head_end.get("tcp_port")),
+    ):
+        if value is not None and not board.HAS_WIFI:
+            found.append(ConfigError(field, value, f"none: {name} has no network"))
     return found
+
+
+def _board_accepts(board, kind, has, value):
+    """In words: which ports or pins there are, and what the given one is for."""
+    if not has:
+        return f"none: {board.NAME} has no {kind}"
+    kinds = {"port": "a port", "output": "an output", "input": "an input"}
+    text = f"{kinds[kind]} of {board.NAME}: {', '.join(map(str, has))}"
+    use = _uses(board).get(value)
+    return f"{text} ({value} is {use})" if use else text
+
+
+def _uses(board):
+    """{pin: what the board itself has it for}"""
+    uses = dict.fromkeys(board.OUTPUT_PINS, "an output") | dict.fromkeys(
+        board.INPUT_PINS, "an input"
+    )
+    for port, (_, *pins) in board.UARTS.items():
+        uses |= zip(pins, (f"TX of {port}", f"RX of {port}", f"the direction of {port}"))
+    return uses | {board.SERVICE_PIN: "the service jumper"}
 
 
 def read_text(path):
@@ -127,12 +172,14 @@ def as_line(error):
     return f"{error.field} = {fields.shown(error.value)}: accepted is {error.accepted}"
 
 
-def as_json(error):
+def _as_json(error):
     value = error.value
     is_missing = value is fields.MISSING
+    if isinstance(value, (dict, list)):
+        value = fields.shown(value)  # long, and in a network is a password
     return {
         "field": error.field,
-        "value": None if is_missing else json.loads(json.dumps(value)),
+        "value": None if is_missing else value,
         "is_missing": is_missing,
         "accepted": error.accepted,
     }

@@ -7,11 +7,11 @@ that got no answer or a damaged one is repeated before it counts as that.
 """
 
 import logging
-import os
 import struct
 import time
 
-from host_tools.errors import BadInput, ToolError
+from host_tools.errors import BadInput, Missing, ToolError
+from host_tools.ports import why_not_open
 
 _ATTEMPTS = 3
 _REST_S = 0.05  # before a repeat: what comes late must not be taken for its answer
@@ -22,7 +22,6 @@ _EXCEPTIONS = {
     4: "it failed to do so",
     6: "it is busy",
 }
-_MISSING = "pymodbus and pyserial are missing: pip install 'firmline[tools]'"
 
 
 class NoAnswer(ToolError):
@@ -52,7 +51,7 @@ class Connection:
             import serial  # noqa: F401 - pymodbus needs it and does not say so
             from pymodbus.framer import FramerType
         except ImportError:
-            raise BadInput(_MISSING) from None
+            raise Missing("pymodbus and pyserial are") from None
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # errors are raised, not printed
         options = {"timeout": timeout_s, "retries": 0}
         if place.kind == "tcp":
@@ -141,18 +140,7 @@ def _open_serial(place, timeout_s):
             exclusive=True,
         )
     except (OSError, ValueError) as error:  # SerialException is an OSError
-        raise BadInput(f"{place.device}: {_in_words(place.device, error)}") from None
-
-
-def _in_words(device, error):
-    text = str(error)
-    if "exclusively lock" in text or "busy" in text.lower():
-        return "is in use by another program (a monitor that still runs, a terminal?)"
-    if "ermission" in text:
-        return "no permission to open it (on Linux: sudo usermod -aG dialout $USER, log in again)"
-    if not os.path.exists(device) and os.name == "posix":
-        return "does not exist: is the cable in?"
-    return " ".join(text.split())
+        raise BadInput(f"{place.device}: {why_not_open(place.device, error)}") from None
 
 
 def _open_tcp(place, timeout_s):
@@ -160,6 +148,8 @@ def _open_tcp(place, timeout_s):
 
     try:
         return socket.create_connection((place.device, place.speed), timeout_s)
+    except (socket.gaierror, UnicodeError):
+        raise BadInput(f"{place.device}: there is no host of that name") from None
     except OSError as error:
         reason = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
         hint = "is head_end.tcp_port in its configuration?"

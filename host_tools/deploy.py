@@ -10,16 +10,17 @@ deploy again, it goes on where it was.
 While it runs, what is on the board is stopped: outputs are in their safe state.
 """
 
-import argparse
 import contextlib
 import re
-import sys
 import time
 from pathlib import Path
 
-from host_tools import bars, layout, options, release
+from firmline.hal import choose
+from host_tools import config_check, layout, options, output, release, unfold
 from host_tools.board import LinkLost, open_when_there
-from host_tools.errors import DONE, FAILED, BadInput, ToolError
+from host_tools.errors import DONE, BadInput, ToolError
+from host_tools.ports import the_one_board
+from host_tools.progress import counted
 
 _BUSY_S = 2  # a board that has just been restarted is there again within
 _ASK_S = 1
@@ -35,6 +36,20 @@ _AFTER = {
     "firmline deploy again confirms it",
 }
 
+RUNNING, WAITING, BROKEN, FELL_BACK = range(4)
+_WORDS = {
+    RUNNING: "runs",
+    WAITING: "waits for a configuration that it can use",
+    BROKEN: "it ended",
+    FELL_BACK: "it restarted",
+}
+_RESULTS = {RUNNING: "runs", WAITING: "waits"}
+# What a firmware says that has come up: at its start, or when asked (services/tools.py)
+_UP = re.compile(r"firmline: running|Firmline \S+: (safe )?mode")
+_SAID = re.compile(r"^(?:firmline: |Firmline \S+: (?=safe mode))(.*)$", re.MULTILINE)
+_BY_US = "stopped: Ctrl-C"
+_USUAL = ("running", "restart", _BY_US, "output")
+
 
 def add_parser(subparsers):
     parser = options.add_command(
@@ -46,18 +61,19 @@ def add_parser(subparsers):
         "  firmline deploy --archive firmline-0.1.0.zip --usb /dev/ttyACM0\n"
         "  firmline deploy --config site.json",
     )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--usb",
         "--port",
+        nargs="?",
+        const="",
         metavar="DEVICE",
-        help="its serial port (default: the one board there is)",
+        help="its serial port; without DEVICE the one board there is (the default)",
     )
     parser.add_argument(
         "--archive",
         type=Path,
         metavar="FILE",
-        help="a release archive (default: this source tree, compiled for the board)",
+        help="a release archive (default: the checkout this runs in, compiled for the board)",
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration to put there as config.json"
@@ -72,38 +88,33 @@ def add_parser(subparsers):
     parser.add_argument(
         "--replace", action="store_true", help="also where another program is on the board"
     )
+    options.add_json(parser)
 
 
 def run(arguments):
-    archive = release.read(arguments.archive) if arguments.archive else release.build()
-    config = _read_config(arguments.config) if arguments.config else None
-    device = arguments.usb
-    if not device:
-        from host_tools.ports import the_one_board
-
-        device = the_one_board()
-    return Deployment(device, archive, config, arguments).run()
-
-
-def _read_config(path):
-    """The bytes of a configuration that the firmware accepts."""
-    from firmline.services.config import ConfigError, load
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        load(text)
-    except (ConfigError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: {error}") from None
-    return text.encode()
+    with output.telling(arguments) as out:
+        config = None
+        if arguments.config:
+            config = config_check.read_text(arguments.config)
+            config_check.check(arguments.config, config)
+        archive = release.read(arguments.archive) if arguments.archive else None
+        device = arguments.usb or the_one_board()
+        archive = archive or release.build()  # takes seconds: only where there is a board
+        facts = {"device": device, "version": archive.version, "commit": archive.commit}
+        out.facts |= facts
+        Deployment(device, archive, config, arguments, out).run()
+    return DONE
 
 
 class Deployment:
-    """One run of the command, on the board at `device`."""
+    """One run of the command, on the board at `device`. config: text, or None."""
 
-    def __init__(self, device, archive, config, arguments):
+    def __init__(self, device, archive, config, arguments, out):
         self.device = device
         self.archive = archive
         self.config = config
+        self.config_path = arguments.config
+        self._out = out
         self.wait_s = arguments.wait
         self.may_replace = arguments.replace
         self._board = None
@@ -111,7 +122,7 @@ class Deployment:
 
     def run(self):
         try:
-            return self._run()
+            failure = self._run()
         except LinkLost as error:
             if self._board is None:
                 raise
@@ -123,19 +134,27 @@ class Deployment:
         finally:
             if self._board is not None:
                 self._board.close()
+        if failure:
+            raise ToolError(failure)
 
     def _run(self):
+        """All of it; "", or why the new firmware was taken back."""
         board, said = self._connect()
         self._board = board
         files = self._files_for(self._identify())
         was_running = _was_running(said, board.call("ended")[1][0])
-        plan = layout.plan(layout.read(board), files, self.config, self.may_replace)
+        self._cause = board.call("text", layout.CAUSE)[0][0]  # of earlier, as a rule
+        config = None if self.config is None else self.config.encode()
+        plan = layout.plan(layout.read(board), files, config, self.may_replace)
         if not plan.work and plan.config is None:
             board.restart()
-            print(f"nothing to send: the board has firmline {self.archive.version}; restarted")
-            return DONE
+            self._keep_names()
+            text = f"nothing to send: the board has firmline {self.archive.version}; restarted"
+            self._out.say(text, result="nothing to send")
+            return ""
         if not plan.is_current:
-            print(f"sending {plan.summary()}")
+            sent = {"sent_files": len(plan.send), "copied_files": len(plan.copy)}
+            self._out.say(f"sending {plan.summary()}", files=len(plan.files), **sent)
         layout.carry_out(board, plan)
         self._is_on_trial = not plan.is_current
         return self._try_out(plan, was_running)
@@ -149,9 +168,10 @@ class Deployment:
             raise BadInput(str(error)) from None
 
     def _identify(self):
-        name, version, machine, mpy, _, _ = self._board.call("who")[0]
+        name, version, machine, mpy, _, self._serial = self._board.call("who")[0]
         text = ".".join(map(str, version))
-        print(f"{self.device}: {name} {text} on {machine}")
+        facts = {"interpreter": name, "interpreter_version": text, "machine": machine}
+        self._out.say(f"{self.device}: {name} {text} on {machine}", **facts)
         if name != "micropython":
             raise self._refusal(f"the board runs {name}, not MicroPython: firmline flash")
         if tuple(version) < release.OLDEST_MICROPYTHON:
@@ -161,7 +181,22 @@ class Deployment:
             )
         if mpy & 0xFF != _MPY:
             raise self._refusal(f"MicroPython {text} loads .mpy version {mpy & 0xFF}, not {_MPY}")
+        self._check_config(machine)
         return mpy
+
+    def _check_config(self, machine):
+        """The configuration against the ports, pins and radio of the board, as it takes itself
+        for one at its start (hal/choose.py)."""
+        if self.config is None:
+            return
+        name = self._board.call("text", layout.BOARD)[0][0].strip()
+        known = config_check.board_names()
+        if name and name not in known:
+            expected = ", ".join(known)
+            raise self._refusal(f"its board.txt says {name!r}: expected one of {expected}")
+        name = name or choose.detected(machine)
+        self._out.facts["board"] = name
+        config_check.check(self.config_path, self.config, name)
 
     def _refusal(self, reason):
         return BadInput(f"{self.device}: {reason}")
@@ -181,37 +216,48 @@ class Deployment:
         return files
 
     def _try_out(self, plan, was_running):
-        """The new firmware runs, for one start. Keep it or go back."""
+        """The new firmware runs, for one start. Keep it or go back: then why."""
         state, why = self._look(plan.target)
         if state == RUNNING or (state == WAITING and not was_running):
             layout.confirm(self._board, plan)
             self._board.restart()
-            print(f"firmline {self.archive.version} is on the board, and {_WORDS[state]}")
+            self._keep_names()
+            text = f"firmline {self.archive.version} is on the board, and {_WORDS[state]}"
+            self._out.say(text, result=_RESULTS[state], why=why)
+            if state == WAITING and why:
+                self._out.say(f"it says: {why}")
             if state == WAITING:
-                print(f"it says: {why}\nnext: firmline commission" if why else "")
-            return DONE
+                self._out.say("next: firmline commission")
+            return ""
         layout.go_back(self._board, plan)
         self._board.restart()
         before = "what was there before is back" if plan.fallback or plan.is_current else ""
         before = before or "there was no firmware before it"
-        why = why or _WORDS[state]
-        print(f"firmline: the new firmware did not come up: {why}: {before}", file=sys.stderr)
-        return FAILED
+        why = unfold.readable(why, self.archive.names) or _WORDS[state]
+        self._out.facts |= {"result": "taken back", "why": why}
+        return f"the new firmware did not come up: {why}: {before}"
 
     def _look(self, target):
         """How the new firmware does: (state, why). Stops it."""
         said = self._listen(self._board.restart())
         board = self._again()
         said += board.interrupt()
-        path = board.call("who")[0][5]
+        path = board.call("who")[0][4]
         (why,), (end,) = board.call("ended")
+        (cause,) = board.call("text", layout.CAUSE)[0]
+        if cause != self._cause:
+            why = cause  # with the place, where the firmware itself could say it
         if path != f"/{target}":
             return FELL_BACK, why or _spoken(said)
         if _was_running(said, end):
             return RUNNING, ""
         if end in ("returned", "safe mode") or end.startswith("SystemExit"):
             return WAITING, _spoken(said)
-        return BROKEN, end or _spoken(said)
+        return BROKEN, why or _spoken(said) or end
+
+    def _keep_names(self):
+        """For whoever reads this board's error texts from this computer later."""
+        unfold.keep(self._serial, self.archive.version, self.archive.names)
 
     def _again(self):
         """The board, its port opened again if it was away."""
@@ -224,7 +270,7 @@ class Deployment:
         is over. The port may come and go meanwhile, and what is said before it is there is lost.
         """
         asked_s = time.monotonic()
-        with bars.bar("waiting for the new firmware", 100) as advance:
+        with counted("waiting for the new firmware", 100) as advance:
             end_s = asked_s + self.wait_s
             while time.monotonic() < end_s and not _UP.search(said):
                 try:
@@ -243,22 +289,9 @@ class Deployment:
         return said
 
 
-RUNNING, WAITING, BROKEN, FELL_BACK = range(4)
-_WORDS = {
-    RUNNING: "runs",
-    WAITING: "waits for a configuration that it can use",
-    BROKEN: "it ended",
-    FELL_BACK: "it restarted",
-}
-# What a firmware says that has come up: at its start, or when asked (services/tools.py)
-_UP = re.compile(r"firmline: running|Firmline \S+: (safe )?mode")
-_SAID = re.compile(r"^(?:firmline: |Firmline \S+: (?=safe mode))(.*)$", re.MULTILINE)
-_USUAL = ("running", "stopped", "output")
-
-
 def _was_running(said, end):
     """The controller says so when it is stopped; the launcher knows what ended it."""
-    return "firmline: stopped" in said or end.startswith("KeyboardInterrupt")
+    return f"firmline: {_BY_US}" in said or end.startswith("KeyboardInterrupt")
 
 
 def _spoken(said):

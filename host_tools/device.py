@@ -10,13 +10,13 @@ import time
 import zlib
 from dataclasses import asdict, dataclass
 
-from host_tools import register_map
+from host_tools import register_map, unfold
 from host_tools.connection import Connection, NoAnswer, Refused, prompt_of
 from host_tools.errors import BadInput, ToolError
 from host_tools.options import place
 
 CONFIG, STAGED, EVENTS, RECORD, IDENTITY = 1, 2, 3, 4, 5
-FILES = {CONFIG: "configuration", STAGED: "staged", EVENTS: "log", RECORD: "record", 5: "identity"}
+_WRITABLE = {STAGED: "staged", RECORD: "record"}
 MOST_RECORDS = 120  # registers of one file request
 RESTART_CODE = 0x5AFE
 _MOST_MODELS = 30
@@ -178,7 +178,9 @@ class Device:
             if progress is not None:
                 progress(0.6 + 0.4 * len(back) / len(padded))
         if bytes(back) != padded:
-            raise ToolError(f"the {FILES[number]} file did not arrive whole: nothing was changed")
+            raise ToolError(
+                f"the {_WRITABLE[number]} file did not arrive whole: nothing was changed"
+            )
 
     def commit(self, number, data):
         """Make what was written the next generation, under its length and CRC32."""
@@ -198,12 +200,16 @@ class Device:
             self.connection.write(register_map.point("restart").address, [RESTART_CODE])
 
     def details(self):
-        """The identity file as a dict; {} where this firmware has none."""
+        """The identity file as a dict; {} where this firmware has none. "cause" has the names of
+        the source; if the board said others, "cause_as_said" is that."""
         try:
-            text = self.read_file(IDENTITY)
+            details = json_of(self.read_file(IDENTITY), "identity")
         except BadInput:
             return {}
-        return json_of(text, "identity")
+        said = str(details.get("cause") or "")
+        names = unfold.names_of(self.identity.serial, self.identity.version) if said else {}
+        cause = unfold.readable(said, names)
+        return details if cause == said else details | {"cause": cause, "cause_as_said": said}
 
     def cause(self):
         """The last cause that it recorded, read once; "" for none."""

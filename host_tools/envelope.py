@@ -16,6 +16,7 @@ from host_tools.device import open_device
 from host_tools.errors import DONE, FAILED, BadInput, ToolError
 
 _BEAT_S = 5.0  # of --hold where the controller's own timeout is not known
+_SIDES = ("import", "export")
 _SETTLE_S = 3.0  # a control cycle or two, also on a busy chip
 _EXAMPLES = """\
   firmline envelope push --import-w 12000 --duration-s 600
@@ -78,10 +79,18 @@ def run(arguments):
             raise ToolError(_why_refused(error, which, before)) from None
         after = _settled(device, config_text)
         is_met = _is_met(after, limits)
-        _tell(arguments, before, after, limits, is_met)
+        if not arguments.json:
+            for side in _SIDES:
+                old, new = reading.limit_text(before, side), reading.limit_text(after, side)
+                print(f"{side:7}{old} -> {new}")
+        _note_other_sources(after, limits)
+        ended = None
         if is_met and arguments.hold:
-            after = _hold(device, config_text, which, limits[2])
-            print(f"ended: {_line(after)}", file=sys.stderr)
+            ended = _hold(device, config_text, which, limits[2])
+            line = ", ".join(f"{side} {reading.limit_text(ended, side)}" for side in _SIDES)
+            print(f"ended: {line}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(_as_json(before, after, ended, limits, is_met), indent=2))
     return DONE if is_met else FAILED
 
 
@@ -132,25 +141,20 @@ def _is_met(now, limits):
     return all(w == NONE or got <= w for w, got in zip(limits, in_force, strict=False))
 
 
-def _tell(arguments, before, after, limits, is_met):
-    if arguments.json:
-        asked = {"import_w": limits[0], "export_w": limits[1], "duration_s": limits[2]}
-        print(
-            json.dumps(
-                {
-                    "asked": {k: None if v == NONE else v for k, v in asked.items()},
-                    "before": before["limits"],
-                    "after": after["limits"],
-                    "is_in_force": is_met,
-                },
-                indent=2,
-            )
-        )
-    else:
-        for side in ("import", "export"):
-            old, new = reading.limit_text(before, side), reading.limit_text(after, side)
-            print(f"{side:7}{old} -> {new}")
-    for side, w in zip(("import", "export"), limits, strict=False):
+def _as_json(before, after, ended, limits, is_met):
+    asked = {"import_w": limits[0], "export_w": limits[1], "duration_s": limits[2]}
+    return {
+        "asked": {k: None if v == NONE else v for k, v in asked.items()},
+        "before": before["limits"],
+        "after": after["limits"],
+        "ended": ended and ended["limits"],
+        "is_in_force": is_met,
+    }
+
+
+def _note_other_sources(after, limits):
+    """Where what is in force is not what was asked for."""
+    for side, w in zip(_SIDES, limits, strict=False):
         in_force_w, source = after["limits"][f"{side}_w"], after["limits"][f"binding_{side}"]
         if w != NONE and in_force_w < w:
             text = f"{side}: {reading.watts(w)} was taken, but {source} is stricter"
@@ -189,7 +193,3 @@ def _beat_s(config_text):
     except (ValueError, KeyError, TypeError, AttributeError):
         return _BEAT_S
     return min(_BEAT_S, timeout_s / 3)
-
-
-def _line(now):
-    return ", ".join(f"{side} {reading.limit_text(now, side)}" for side in ("import", "export"))

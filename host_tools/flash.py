@@ -7,7 +7,6 @@ checked, and esptool (pip install esptool) writes it over the serial port.
 Images: micropython.org/download
 """
 
-import argparse
 import importlib.util
 import os
 import subprocess
@@ -15,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from host_tools import bars
 from host_tools import image as images
-from host_tools.errors import DONE, FAILED, BadInput, ToolError
+from host_tools import options, output, ports
+from host_tools.errors import DONE, BadInput, Missing, ToolError
+from host_tools.progress import counted
 
 INFO = "INFO_UF2.TXT"
 # What the boot ROMs write into INFO_UF2.TXT
@@ -28,47 +28,53 @@ _HOW = "hold BOOTSEL while you plug it in, and open its drive; or name it: --vol
 
 
 def add_parser(subparsers):
-    parser = subparsers.add_parser(
+    parser = options.add_command(
+        subparsers,
         "flash",
-        help="put MicroPython on a board",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=(
-            "examples:\n"
-            "  firmline flash RPI_PICO-20260406-v1.28.0.uf2\n"
-            "  firmline flash RPI_PICO2-20260406-v1.28.0.uf2 --volume /media/me/RP2350\n"
-            "  firmline flash ESP32_GENERIC-20260406-v1.28.0.bin --usb /dev/ttyUSB0"
-        ),
+        "put MicroPython on a board",
+        __doc__,
+        "  firmline flash RPI_PICO-20260406-v1.28.0.uf2\n"
+        "  firmline flash RPI_PICO2-20260406-v1.28.0.uf2 --volume /media/me/RP2350\n"
+        "  firmline flash ESP32_GENERIC-20260406-v1.28.0.bin --usb /dev/ttyUSB0",
     )
     parser.add_argument("image", type=Path, metavar="IMAGE", help="a .uf2 (Pico) or .bin (ESP32)")
     parser.add_argument("--volume", type=Path, metavar="DIR", help="the drive of the Pico")
     parser.add_argument("--usb", metavar="DEVICE", help="the serial port of the ESP32")
     parser.add_argument(
         "--wait",
-        type=float,
-        default=20,
+        type=options.seconds(0, 600),
+        default=20.0,
         metavar="S",
-        help="how long the board may take to come up, seconds; 0: do not wait (default 20)",
+        help="longest wait for the board to come up, 0: do not wait (default %(default)g)",
     )
     parser.add_argument("--check", action="store_true", help="only look at the image")
+    options.add_json(parser)
 
 
 def run(arguments):
-    image = images.read(arguments.image)
-    what = f"MicroPython {image.version} for {image.machine or image.chip}"
-    print(f"{image.path}: {what}")
-    if arguments.check:
-        return DONE
-    if image.chip.startswith("ESP32"):
-        return _flash_esp32(image, arguments.usb)
+    with output.telling(arguments) as out:
+        image = images.read(arguments.image)
+        facts = {"image": str(image.path), "chip": image.chip, "machine": image.machine}
+        what = f"MicroPython {image.version} for {image.machine or image.chip}"
+        out.say(f"{image.path}: {what}", **facts, micropython=image.version, is_flashed=False)
+        if arguments.check:
+            return DONE
+        if image.chip.startswith("ESP32"):
+            _flash_esp32(image, arguments.usb, out)
+        else:
+            _flash_pico(image, arguments, out)
+    return DONE
+
+
+def _flash_pico(image, arguments, out):
     volume = find_volume(arguments.volume)
     chip = chip_of(volume)
     if chip != image.chip:
         raise BadInput(f"{image.path}: for {image.chip}, but the board on {volume} is an {chip}")
     before = _ports()
     copy(image, volume)
-    print(f"copied to {volume}")
-    return _wait_for_board(before, arguments.wait)
+    out.say(f"copied to {volume}", volume=str(volume), is_flashed=True)
+    _wait_for_board(before, arguments.wait, out)
 
 
 def find_volume(named, roots=_ROOTS):
@@ -117,7 +123,7 @@ def copy(image, volume):
     written = 0
     try:
         with open(target, "wb", buffering=0) as file:
-            with bars.bar("copying", len(image.data)) as advance:
+            with counted("copying", len(image.data)) as advance:
                 while written < len(image.data):
                     count = file.write(image.data[written : written + _CHUNK])
                     written += count
@@ -134,44 +140,39 @@ def copy(image, volume):
 def _ports():
     """The serial ports that may be boards; empty without pyserial."""
     try:
-        from host_tools.ports import boards
-
-        return {board.device for board in boards()}
-    except ImportError:
+        return {board.device for board in ports.boards()}
+    except Missing:
         return set()
 
 
-def _wait_for_board(before, wait_s):
+def _wait_for_board(before, wait_s, out):
     end_s = time.monotonic() + wait_s
     while time.monotonic() < end_s:
         new = sorted(_ports() - before)
         if new:
-            print(f"the board is up on {new[0]}; next: firmline deploy")
-            return DONE
+            out.say(f"the board is up on {new[0]}; next: firmline deploy", device=new[0])
+            return
         time.sleep(0.2)
     if wait_s:
-        print(
-            f"firmline: no board came up within {wait_s:g} s: is the cable a data cable? "
-            "Unplug it and plug it in again",
-            file=sys.stderr,
+        raise ToolError(
+            f"no board came up within {wait_s:g} s: is the cable a data cable? "
+            "Unplug it and plug it in again"
         )
-        return FAILED
-    return DONE
 
 
-def _flash_esp32(image, device):
+def _flash_esp32(image, device, out):
     name, chip, offset = next(e for e in images.ESP_CHIPS.values() if e[0] == image.chip)
-    options = ["--chip", chip, "--port", device or "DEVICE"]
-    options += ["write_flash", "--erase-all", hex(offset), str(image.path)]
+    words = ["--chip", chip, "--port", device or "DEVICE"]
+    words += ["write_flash", "--erase-all", hex(offset), str(image.path)]
     if importlib.util.find_spec("esptool") is None:
         raise BadInput(
             f"an {name} is written by esptool, which is missing: pip install esptool; then "
-            f"repeat, or: python -m esptool {' '.join(options)}"
+            f"repeat, or: python -m esptool {' '.join(words)}"
         )
     if device is None:
         raise BadInput(f"which port is the {name} on? --usb DEVICE, such as /dev/ttyUSB0")
-    done = subprocess.run([sys.executable, "-m", "esptool", *options], check=False)
+    command = [sys.executable, "-m", "esptool", *words]
+    done = subprocess.run(command, check=False, stdout=2 if out.is_json else None)  # 2: stderr
     if done.returncode:
         raise ToolError(f"esptool ended with exit status {done.returncode}: see above")
-    print("next: firmline deploy")
-    return DONE
+    out.say("next: firmline deploy", device=device, is_flashed=True)

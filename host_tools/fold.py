@@ -10,15 +10,20 @@ firmware, as those of tests/pico do, has to be folded too.
 """
 
 import ast
-import re
 from functools import cache
 from keyword import iskeyword
 from pathlib import Path
 
+import firmline
+
 FIRMWARE_DIR = Path(__file__).resolve().parents[1] / "firmware"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-# Public names of ours that MicroPython's own objects have too (a test compares with its stubs)
-NOT_OURS = ("is_set", "reset_cause", "ticks_ms", "ticks_us", "timeout_ms")
+# Public names that stay: MicroPython's own objects have them too, or boot.py or main.py, which are
+# put on a board as they are written, ask for them (tests compare)
+NOT_OURS = ("is_set", "reset_cause", "ticks_ms", "ticks_us", "timeout_ms", "is_restarting")
+PACKAGE = FIRMWARE_DIR / "firmline"
+if not PACKAGE.is_dir():  # installed, without a checkout
+    PACKAGE = Path(firmline.__file__).parent
 
 
 @cache
@@ -134,12 +139,16 @@ class _Fold(ast.NodeTransformer):
 
 
 @cache
-def _trees():
-    paths = sorted(FIRMWARE_DIR.rglob("*.py"))
-    return {path.stem + str(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+def trees():
+    """{dotted module: its syntax tree} of the package; boot.py and main.py stay as written."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        dotted = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        found[dotted.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
 
 
-def _private(nodes):
+def private(nodes):
     """The private names of attributes and functions among these."""
     found = set()
     for node in nodes:
@@ -174,13 +183,13 @@ def public_names():
     """{name: short name} of the attributes and methods of the firmware's classes that have a "_"
     in their name, each with a short one of its own. Not those that a text names (getattr, a field
     of the configuration), a module's function, what memory.strip goes by, and NOT_OURS."""
-    nodes = [node for tree in _trees().values() for node in ast.walk(tree)]
+    nodes = [node for tree in trees().values() for node in ast.walk(tree)]
     found = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_made(node)}
     for owner in [node for node in nodes if isinstance(node, ast.ClassDef)]:
         for part in owner.body:
             found |= {getattr(part, "name", "")}
             found |= {getattr(target, "id", "") for target in getattr(part, "targets", ())}
-    for tree in _trees().values():
+    for tree in trees().values():
         found -= {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
     found -= {node.value for node in nodes if isinstance(node, ast.Constant)} | set(NOT_OURS)
     taken = {getattr(node, field, "") for node in nodes for field in ("attr", "id", "name", "arg")}
@@ -196,61 +205,73 @@ def _is_made(node):
     return is_set or isinstance(node, ast.FunctionDef)
 
 
+class Census:
+    """The private names of the firmware, and where they meet.
+
+    families: {frozenset of classes that inherit from each other: names}. outside: {dotted module:
+    names that stand in none of its classes}. made: all that the firmware itself gives a value.
+    kept: what a text or a class body names. shown: every attribute.
+    """
+
+    def __init__(self):
+        self.families, self.outside = {}, {}
+        self.made, self.kept, self.shown = set(), set(), set()
+        for dotted, tree in trees().items():
+            nodes = list(ast.walk(tree))
+            self.kept |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+            self.shown |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            self.made |= private(node for node in nodes if _is_made(node))
+            inside = set()
+            for node in nodes:
+                if isinstance(node, ast.ClassDef):
+                    self._keep_assigned(node)
+                    inside |= set(ast.walk(node))
+                    self._add_class(node)
+            variables = _module_level(tree)
+            self.made |= variables
+            outside = private(node for node in nodes if node not in inside)
+            self.outside[dotted] = outside | variables
+
+    def _keep_assigned(self, holder):
+        """What a class body gives a value by its bare name."""
+        for node in holder.body:
+            if isinstance(node, ast.Assign):
+                self.kept |= {name.id for name in node.targets if isinstance(name, ast.Name)}
+
+    def _add_class(self, node):
+        family = {node.name, *(getattr(base, "id", "") for base in node.bases)} - {""}
+        names = private(ast.walk(node))
+        for one in [one for one in self.families if one & family]:
+            family |= one
+            names |= self.families.pop(one)
+        self.families[frozenset(family)] = names
+
+
+@cache
+def census():
+    return Census()
+
+
 @cache
 def short_names():
     """{"_name": short name} of the private attributes and functions, the same in all modules. Two
     names share a short one unless one class (with its bases) or one module has both: a board keeps
     each name once. What a text or a class body names stays, and `_open_`, by which memory.strip
     goes."""
-    groups, kept, shown, made = {}, set(), set(), set()
-    for place, tree in _trees().items():
-        nodes = list(ast.walk(tree))
-        kept |= {node.value for node in nodes if isinstance(node, ast.Constant)}
-        shown |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-        made |= _private(node for node in nodes if _is_made(node))
-        inside = set()
-        for node in nodes:
-            if isinstance(node, ast.ClassDef):
-                assigned = [part for part in node.body if isinstance(part, ast.Assign)]
-                kept |= {name.id for n in assigned for name in n.targets if _is_name(name)}
-                inside |= set(ast.walk(node))
-                family = {node.name, *(getattr(base, "id", "") for base in node.bases)} - {""}
-                mine = _private(ast.walk(node))
-                for one in [one for one in groups if isinstance(one, frozenset) and one & family]:
-                    family |= one
-                    mine |= groups.pop(one)
-                groups[frozenset(family)] = mine
-        groups[place] = _private(node for node in nodes if node not in inside)
-        groups[place] |= _module_level(tree)
-        made |= _module_level(tree)
-    outside = set().union(*(names for one, names in groups.items() if isinstance(one, str)))
-    names = {name for name in made - kept if not name.startswith("_open_")}
+    found = census()
+    outside = set().union(*found.outside.values())
+    groups = [*found.families.values(), *found.outside.values()]
+    names = {name for name in found.made - found.kept if not name.startswith("_open_")}
     free = ["_" + a + b for a in LETTERS for b in ["", *LETTERS]]
-    free = [name for name in free if name not in shown | kept]
+    free = [choice for choice in free if choice not in found.shown | found.kept]
     short = {}
     for name in sorted(names, key=lambda name: (name not in outside, name)):
         near = set()
-        for one in groups.values():
+        for one in groups:
             if name in one or name in outside:
                 near |= {short[other] for other in one if other in short}
         short[name] = next(choice for choice in free if choice not in near)
     return short
-
-
-def unfolded(text):
-    """`text` that a board said, the functions of its traceback named as in the source."""
-
-    def plain(found):
-        names = [
-            node.name
-            for place, tree in _trees().items()
-            if Path(place.removeprefix(found[2])).stem == found[2]
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef) and short_names().get(node.name) == found[3]
-        ]
-        return found[1] + (" or ".join(sorted(set(names))) or found[3])
-
-    return re.sub(r'(File "(\w+)"[^\n]*? in )(_\w+)', plain, text)
 
 
 @cache

@@ -13,8 +13,8 @@ is replaced last, in one rename; before that every file of the new slot was read
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host_tools import bars
 from host_tools.errors import BadInput, ToolError
+from host_tools.progress import counted
 from host_tools.release import sha256
 
 LAUNCHER = Path(__file__).with_name("launcher")
@@ -22,8 +22,10 @@ LAUNCHER_FILES = ("main.py", "boot.py")  # in the order they are put there
 SLOTS = ("a", "b")
 POINTER = "/slot"
 CONFIG = "/config.json"
+BOARD = "/board.txt"  # read by firmline/hal/choose.py
 _OLD_CONFIG = "/config.old"
 WHY = "/slot.why"  # what ended a firmware on trial
+CAUSE = "/cause.txt"  # written by firmline/hal/board.py
 _INLINE_BYTES = 128  # at least: littlefs keeps small files in the folder's own blocks
 _FOLDER_BLOCKS = 2  # littlefs: a pair for each
 _SPARE_BLOCKS = 8  # /slot, launcher, configuration, and what their renames need
@@ -75,7 +77,7 @@ def launcher_files():
 
 def read(board):
     """Looks at everything: a Found."""
-    with bars.bar("looking at the board", 4) as advance:
+    with counted("looking at the board", 4) as advance:
         root = {path: size for path, size, _ in board.call("root")}
         pointer = board.call("text", POINTER)[0][0] if POINTER in root else ""
         advance(1)
@@ -223,7 +225,7 @@ def _write_slot(board, made):
         board.call("folder", folder)
     for source, target in made.copy:
         board.call("copy", source, target)
-    with bars.bar("sending", sum(map(len, made.send.values()))) as advance:
+    with counted("sending", sum(map(len, made.send.values()))) as advance:
         for path, data in made.send.items():
             board.send(f"/{made.target}/{path}", data, advance)
 

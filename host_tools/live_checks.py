@@ -11,6 +11,7 @@ import time
 from firmline.services.config_fields import TYPE_ROLES
 from host_tools import log, reading, register_map
 from host_tools.config_check import faults
+from host_tools.device import CONFIG
 from host_tools.errors import ToolError
 
 PASS, FAIL, NONE = "PASS", "FAIL", "N-A"
@@ -43,7 +44,7 @@ class LiveChecks:
 
     def configuration(self, expected):
         """What is in force is what was meant, and has no fault. expected: bytes, or None."""
-        data = self._device.read_file(1)
+        data = self._device.read_file(CONFIG)
         found = faults(data.decode("utf-8", "replace"))
         same = expected is None or data == expected
         measured = "as sent" if same and not found else "another one" if not same else "faulty"

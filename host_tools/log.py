@@ -4,16 +4,14 @@
 import csv
 import io
 import json
-import os
 import struct
-import tempfile
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from host_tools import names, options, reading
 from host_tools.device import EVENTS, open_device
-from host_tools.errors import DONE, BadInput, ToolError
+from host_tools.errors import DONE, ToolError
 from host_tools.progress import bar
+from host_tools.written import check_writable, write_whole
 
 EVENT = struct.Struct(">IIHHi")  # sequence, s since start, boot, code, value: services/files.py
 EARLIER = 0xFFFFFFFF  # as a sequence: of an earlier start
@@ -63,7 +61,10 @@ def run(arguments):
     events = events[-(arguments.last or 0) :]
     if arguments.csv:
         write_whole(arguments.csv, as_csv(events))
-        print(f"{len(events)} events in {arguments.csv}")
+        if arguments.json:
+            print(json.dumps({"file": arguments.csv, "events": len(events)}))
+        else:
+            print(f"{len(events)} events in {arguments.csv}")
     elif arguments.json:
         print(json.dumps(events, indent=1))
     else:
@@ -136,26 +137,3 @@ def as_csv(events):
     writer.writeheader()
     writer.writerows(events)
     return stream.getvalue()
-
-
-def check_writable(path, option):
-    """BadInput, before anything is done, where a file cannot be written."""
-    folder = Path(path).resolve().parent
-    if Path(path).is_dir():
-        raise BadInput(f"{option} {path}: is a folder: expected a file")
-    if not folder.is_dir():
-        raise BadInput(f"{option} {path}: the folder {folder} does not exist")
-    target = path if os.path.exists(path) else folder
-    if not os.access(target, os.W_OK):
-        raise BadInput(f"{option} {path}: no permission to write there")
-
-
-def write_whole(path, text):
-    """The file whole or not at all."""
-    path = Path(path)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.resolve().parent, delete=False, encoding="utf-8", newline="\n"
-    ) as stream:
-        stream.write(text)
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)

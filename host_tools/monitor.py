@@ -50,7 +50,7 @@ def add_parser(subparsers):
     )
     parser.add_argument("--csv", metavar="FILE", help="write each reading into FILE as well")
     options.add_connection(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object a reading")
+    options.add_json(parser, "print one JSON object a reading")
 
 
 def run(arguments):

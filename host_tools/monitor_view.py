@@ -51,6 +51,13 @@ class Once(_View):
 
 
 class JsonLines(_View):
+    """One object a reading, with its time; where there is none, one that says so."""
+
+    def show(self, now):
+        if now is None and not self._was_lost:
+            self._put({"error": self._session.trouble})
+        super().show(now)
+
     def _put(self, now):
         print(json.dumps({"time": datetime.now().astimezone().isoformat()} | now), flush=True)
 

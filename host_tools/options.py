@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from host_tools.errors import BadInput
+from host_tools.ports import the_one_board
 
 USB_BAUD = 115200
 RTU_BAUD = 19200
@@ -77,8 +78,8 @@ def add_connection(parser):
     )
 
 
-def add_json(parser):
-    parser.add_argument("--json", action="store_true", help="print JSON for a program to read")
+def add_json(parser, text="print JSON for a program to read"):
+    parser.add_argument("--json", action="store_true", help=text)
 
 
 def place(arguments):
@@ -99,12 +100,7 @@ def place(arguments):
             text = "expected HOST or HOST:PORT, such as 192.168.1.20:502"
             raise BadInput(f"--tcp {arguments.tcp}: {text}")
         return Place("tcp", host, port, arguments.unit)
-    device = arguments.usb
-    if not device:
-        from host_tools.ports import the_one_board
-
-        device = the_one_board()
-    return Place("usb", device, USB_BAUD, arguments.unit)
+    return Place("usb", arguments.usb or the_one_board(), USB_BAUD, arguments.unit)
 
 
 def _split(text, default):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Which serial port is the board? Looks at USB vendor ids only; opens nothing."""
+"""Which serial port is the board? And where one cannot be opened, why not, in words."""
 
+import os
 from dataclasses import dataclass
 
-from host_tools.errors import BadInput
+from host_tools.errors import BadInput, Missing
 
 # USB vendor ids of the boards themselves and of the adapters soldered to ESP32 boards; an RS-485
 # adapter often has one of the last three too.
@@ -34,8 +35,10 @@ def boards():
 
 
 def _usb(vendors):
-    from serial.tools import list_ports
-
+    try:
+        from serial.tools import list_ports
+    except ImportError:
+        raise Missing("pyserial is") from None
     return sorted((p for p in list_ports.comports() if p.vid in vendors), key=lambda p: p.device)
 
 
@@ -52,3 +55,24 @@ def the_one_board():
         f"no board on USB (looked for {known}): is the cable a data cable, is the board in "
         "bootloader mode? Or name it: --usb DEVICE, --rtu DEVICE, --tcp HOST"
     )
+
+
+def why_not_open(device, error):
+    """What keeps a port that has just raised `error` from being opened."""
+    if os.name != "posix":
+        return " ".join(str(error).split())
+    try:
+        port = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return "does not exist: is the cable in?"
+    except PermissionError:
+        return "no permission to open it (on Linux: sudo usermod -aG dialout $USER, log in again)"
+    except IsADirectoryError:
+        return "is a folder, no serial port"
+    except OSError as reason:
+        return reason.strerror
+    is_port = os.isatty(port)
+    os.close(port)
+    if not is_port:
+        return "is no serial port"
+    return "is in use by another program (a monitor that still runs, a terminal?)"

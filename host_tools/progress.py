@@ -23,6 +23,21 @@ def bar(title):
         yield lambda fraction: shown.update(task, total=1.0, completed=fraction)
 
 
+@contextlib.contextmanager
+def counted(title, total):
+    """The same for a number of bytes or steps: yields advance(count), `total` in all."""
+    done = 0
+
+    def advance(count):
+        nonlocal done
+        done += count
+        if show is not None:
+            show(min(1.0, done / max(total, 1)))
+
+    with bar(title) as show:
+        yield advance
+
+
 def confirm(question, arguments):
     """True for yes; --yes answers it. BadInput where there is nobody to ask."""
     if arguments.yes:

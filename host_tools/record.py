@@ -14,8 +14,9 @@ from pathlib import Path
 
 from firmline.services.config import ceiling_w, circuit_a, circuit_w
 from firmline.version import VERSION
-from host_tools import log, reading
+from host_tools import reading
 from host_tools.config import hashes
+from host_tools.written import write_whole
 
 FORMAT = 1
 
@@ -108,6 +109,6 @@ def save(record, folder):
     folder.mkdir(parents=True, exist_ok=True)
     parts = (record["site"]["name"], record["device"]["serial"], record["time_utc"])
     name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", str(part)).strip("_") for part in parts)
-    log.write_whole(folder / f"{name}.txt", as_text(record))
-    log.write_whole(folder / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    write_whole(folder / f"{name}.txt", as_text(record))
+    write_whole(folder / f"{name}.json", json.dumps(record, indent=1) + "\n")
     return folder / name

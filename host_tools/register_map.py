@@ -18,7 +18,6 @@ MARKER = 0x53756E53  # "SunS"
 COMMON = 1
 END = 0xFFFF
 MOST_READ = 125  # registers of one request, Modbus application protocol V1.1b3, 6.3
-NOT_A_METER_AGE_MS = 536870911  # what meter_age_ms reads when the sample is lost
 
 
 @dataclass(frozen=True)

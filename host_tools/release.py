@@ -3,6 +3,7 @@
 
     firmline-VERSION.zip
         manifest.json               what is in it: path on the board, size, SHA-256 of each file
+        names.json                  what the short names in a board's error text stand for
         armv6m/boot.py main.py      Pico, Pico W and Pico 2 (an RP2350 runs armv6m code)
         armv6m/firmline/....mpy
         armv6m/package.json         the same list for mip
@@ -12,22 +13,24 @@ The same tree gives the same archive to the byte. `firmline deploy` takes nothin
 whose files differ from its manifest.
 """
 
-import argparse
 import hashlib
 import json
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from host_tools import compile as compiler
+from host_tools import options, output, unfold
 from host_tools.errors import DONE, BadInput
+from host_tools.progress import counted
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1
 NAME = "firmline"
 MANIFEST = "manifest.json"
+NAMES = "names.json"
 PACKAGE = "package.json"
 OLDEST_MICROPYTHON = (1, 24)
 OLDEST = "1.24"
@@ -38,11 +41,13 @@ _MOST_BYTES = 4 << 20  # of one file of an archive: more than any board has
 
 @dataclass(frozen=True)
 class Release:
-    """files: architecture -> {path on the board: bytes}, in order of the paths."""
+    """files: architecture -> {path on the board: bytes}, in order of the paths. names: as
+    unfold.own_names gives them; {} in an archive that has none."""
 
     version: str
     commit: str
     files: dict
+    names: dict = field(default_factory=dict)
 
     def manifest(self):
         """What manifest.json holds, as a dict."""
@@ -52,11 +57,15 @@ class Release:
             "version": self.version,
             "commit": self.commit,
             "micropython": OLDEST,
+            "names": sha256(self.names_text()),
             "architectures": {
                 architecture: [_entry(path, data) for path, data in files.items()]
                 for architecture, files in self.files.items()
             },
         }
+
+    def names_text(self):
+        return (json.dumps(self.names, separators=(",", ":")) + "\n").encode()
 
 
 def _entry(path, data):
@@ -84,16 +93,21 @@ def build(architectures=compiler.ARCHITECTURES):
 
     sources = list(compiler.sources())
     if not sources:
-        raise BadInput("no firmware sources here: run it in a checkout, or give --archive FILE")
+        raise BadInput(
+            "there are no firmware sources with this installation: pip install -e '.[tools]' in a "
+            "checkout, or `firmline deploy --archive FILE`"
+        )
     try:
-        files = {name: files_for(name, sources) for name in architectures}
+        with counted("compiling", len(sources) * len(architectures)) as advance:
+            files = {name: files_for(name, sources, advance) for name in architectures}
     except compiler.CompileError as error:
         raise BadInput(str(error)) from None
-    return Release(VERSION, describe(ROOT), files)
+    return Release(VERSION, describe(ROOT), files, unfold.own_names())
 
 
-def files_for(architecture, sources):
-    """{path on the board: bytes}: boot.py and main.py as text, all else compiled."""
+def files_for(architecture, sources, advance):
+    """{path on the board: bytes}: boot.py and main.py as text, all else compiled. advance(1) is
+    called for each."""
     files = {}
     for path, name in sources:
         if name in ENTRY_FILES:
@@ -101,6 +115,7 @@ def files_for(architecture, sources):
         else:
             target = str(PurePosixPath(name).with_suffix(".mpy"))
             files[target] = compiler.compiled(path, name, architecture)
+        advance(1)
     return dict(sorted(files.items()))
 
 
@@ -140,6 +155,7 @@ def write(release, folder):
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         text = json.dumps(release.manifest(), indent=1) + "\n"
         _add(archive, MANIFEST, text.encode())
+        _add(archive, NAMES, release.names_text())
         for architecture, files in sorted(release.files.items()):
             for name, data in files.items():
                 _add(archive, f"{architecture}/{name}", data)
@@ -166,35 +182,53 @@ def read(path):
 
 
 def _read(path, archive):
-    names = set(archive.namelist())
-    if MANIFEST not in names:
+    manifest = _manifest(path, archive)
+    files = {}
+    for architecture, entries in manifest["architectures"].items():
+        files[architecture] = {}
+        for entry in entries:
+            name = entry["path"]
+            _check_path(path, name)
+            data = _whole(path, archive, f"{architecture}/{name}", entry["sha256"])
+            files[architecture][name] = data
+        if not set(ENTRY_FILES) <= set(files[architecture]):
+            raise BadInput(f"{path}: {architecture} has no {' or no '.join(ENTRY_FILES)}")
+    names = {}
+    if "names" in manifest:  # not in archives up to 0.1.0
+        try:
+            names = json.loads(_whole(path, archive, NAMES, manifest["names"]))
+        except ValueError:
+            names = None
+        if not unfold.is_table(names):
+            raise BadInput(f"{path}: {NAMES} is no table of names")
+    return Release(manifest["version"], manifest["commit"], files, names)
+
+
+def _manifest(path, archive):
+    """The manifest as a dict of which all that is used is there, in the right type."""
+    if MANIFEST not in archive.namelist():
         raise BadInput(f"{path}: not a Firmline release: it has no {MANIFEST}")
     try:
         manifest = json.loads(_member(path, archive, MANIFEST))
         if manifest["format"] != FORMAT or manifest["name"] != NAME:
             raise ValueError("another format or product")
-        version, commit = str(manifest["version"]), str(manifest["commit"])
-        listed = {
-            str(architecture): [(str(e["path"]), int(e["size"]), str(e["sha256"])) for e in files]
-            for architecture, files in manifest["architectures"].items()
-        }
+        for architecture, entries in manifest["architectures"].items():
+            manifest["architectures"][architecture] = [
+                {"path": str(entry["path"]), "sha256": str(entry["sha256"])} for entry in entries
+            ]
+        return manifest | {key: str(manifest[key]) for key in ("version", "commit")}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: {MANIFEST} is not one of a Firmline release: {error}") from None
-    files = {}
-    for architecture, entries in listed.items():
-        files[architecture] = {}
-        for name, size, digest in entries:
-            member = f"{architecture}/{name}"
-            _check_path(path, name)
-            if member not in names:
-                raise BadInput(f"{path}: {member} is missing")
-            data = _member(path, archive, member)
-            if len(data) != size or sha256(data) != digest:
-                raise BadInput(f"{path}: {member} is not what the manifest says: refused")
-            files[architecture][name] = data
-        if not set(ENTRY_FILES) <= set(files[architecture]):
-            raise BadInput(f"{path}: {architecture} has no {' or no '.join(ENTRY_FILES)}")
-    return Release(version, commit, files)
+
+
+def _whole(path, archive, member, digest):
+    """The bytes of a member, which have that SHA-256."""
+    if member not in archive.namelist():
+        raise BadInput(f"{path}: {member} is missing")
+    data = _member(path, archive, member)
+    if sha256(data) != digest:
+        raise BadInput(f"{path}: {member} is not what the manifest says: refused")
+    return data
 
 
 def _member(path, archive, name):
@@ -212,12 +246,12 @@ def _check_path(path, name):
 
 
 def add_parser(subparsers):
-    parser = subparsers.add_parser(
+    parser = options.add_command(
+        subparsers,
         "release",
-        help="build the release archive of this source tree",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  firmline release && firmline deploy --archive dist/firmline-0.1.0.zip",
+        "build the release archive of this source tree",
+        __doc__,
+        "  firmline release && firmline deploy --archive dist/firmline-0.1.0.zip",
     )
     parser.add_argument("--out", default="dist", metavar="DIR", help="default: %(default)s")
     parser.add_argument(
@@ -225,6 +259,7 @@ def add_parser(subparsers):
         action="store_true",
         help="only print the package.json of the source tree, for mip",
     )
+    options.add_json(parser)
 
 
 def run(arguments):
@@ -232,11 +267,17 @@ def run(arguments):
     if arguments.package_json:
         sys.stdout.write(source_package())
         return DONE
-    release = build()
-    path = write(release, arguments.out)
-    read(path)
-    for architecture, files in release.files.items():
-        total = sum(map(len, files.values()))
-        print(f"{architecture}: {len(files)} files, {total:,} bytes")
-    print(f"{path}: {path.stat().st_size:,} bytes, SHA-256 {sha256(path.read_bytes())}")
+    with output.telling(arguments) as out:
+        release = build()
+        path = write(release, arguments.out)
+        read(path)
+        out.facts |= {"version": release.version, "commit": release.commit, "architectures": {}}
+        for architecture, files in release.files.items():
+            total = sum(map(len, files.values()))
+            out.say(f"{architecture}: {len(files)} files, {total:,} bytes")
+            out.facts["architectures"][architecture] = {"files": len(files), "bytes": total}
+        data = path.read_bytes()
+        digest = sha256(data)
+        facts = {"archive": str(path), "bytes": len(data), "sha256": digest}
+        out.say(f"{path}: {len(data):,} bytes, SHA-256 {digest}", **facts)
     return DONE

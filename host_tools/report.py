@@ -16,10 +16,11 @@ from host_tools import log, options, reading
 from host_tools.config import hashes
 from host_tools.config_check import read_text
 from host_tools.device import CONFIG, RECORD, json_of, open_device
-from host_tools.errors import DONE, FAILED, BadInput, ToolError
+from host_tools.errors import DONE, BadInput, ToolError
 from host_tools.masking import masked
 from host_tools.progress import bar
 from host_tools.record import digest
+from host_tools.written import check_writable, write_whole
 
 _FORMAT = 1
 _DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>', re.DOTALL)
@@ -57,13 +58,13 @@ def run(arguments):
         return _verify(arguments)
     for option, path in (("--out", arguments.out), ("--save", arguments.save)):
         if path:
-            log.check_writable(path, option)
+            check_writable(path, option)
     content = load(arguments.saved) if arguments.saved else gather(arguments)
     if arguments.save:
-        log.write_whole(arguments.save, json.dumps(content, indent=1) + "\n")
+        write_whole(arguments.save, json.dumps(content, indent=1) + "\n")
     from host_tools.report_page import page
 
-    log.write_whole(arguments.out, page(content))
+    write_whole(arguments.out, page(content))
     if arguments.json:
         print(json.dumps({"file": arguments.out, "sha256": content["sha256"]}))
     else:
@@ -125,26 +126,28 @@ def _content(path):
 def _verify(arguments):
     content = _content(arguments.verify)
     reckoned = digest(content)
-    is_good = content.get("sha256") == reckoned
-    if is_good and arguments.verify.endswith((".html", ".htm")):
-        from host_tools.report_page import page
-
-        is_good = read_text(arguments.verify) == page(content)  # what is shown is the content
-        if not is_good:
-            raise ToolError(
-                f"{arguments.verify}: what it shows is not its content (or another "
-                "version of firmline wrote it)"
-            )
-    if arguments.json:
-        print(json.dumps({"is_good": is_good, "sha256": reckoned}))
-    elif is_good:
-        print(f"{arguments.verify}: unchanged, SHA-256 {reckoned}")
-    if not is_good:
+    if content.get("sha256") != reckoned:
         raise ToolError(
             f"{arguments.verify}: changed: it says {content.get('sha256')}, "
-            f"its content has {reckoned}"
+            f"its content has {reckoned}",
+            is_good=False,
+            sha256=reckoned,
         )
-    return DONE if is_good else FAILED
+    if arguments.verify.endswith((".html", ".htm")):
+        from host_tools.report_page import page
+
+        if read_text(arguments.verify) != page(content):  # what is shown is the content
+            raise ToolError(
+                f"{arguments.verify}: what it shows is not its content (or another "
+                "version of firmline wrote it)",
+                is_good=False,
+                sha256=reckoned,
+            )
+    if arguments.json:
+        print(json.dumps({"is_good": True, "sha256": reckoned}))
+    else:
+        print(f"{arguments.verify}: unchanged, SHA-256 {reckoned}")
+    return DONE
 
 
 def excursions(events):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What all host tests share: skips of the dual tests, and the three-runtime table at the end."""
 
+import os
 import platform
 
 import pytest
@@ -13,6 +14,15 @@ _CPYTHON = pytest.StashKey[runtimes.Row]()
 def pytest_configure(config):
     config.stash[_ROWS] = []
     config.stash[_CPYTHON] = runtimes.Row("cpython", f"cpython {platform.python_version()}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def state_folder(tmp_path_factory):
+    """What deploy leaves about a board goes here, not into the home of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(os.environ, "XDG_STATE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

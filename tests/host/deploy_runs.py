@@ -36,6 +36,26 @@ def small(name, app=APP, more=None, architecture=ARCHITECTURE):
     return release.Release(name, "", {architecture: dict(sorted(files.items()))})
 
 
+PICO = b"""\
+from firmline.hal import choose
+
+
+class _Pico:
+    class implementation:
+        _machine = "desktop with RP2040"
+
+
+choose.sys = _Pico  # board.txt says pico, and the desktop is no chip
+"""
+
+
+def whole():
+    """The Release of this tree for the desktop, which takes itself for a Pico."""
+    made = release.build([ARCHITECTURE])
+    made.files[ARCHITECTURE]["boot.py"] = PICO + made.files[ARCHITECTURE]["boot.py"]
+    return made
+
+
 def archive(folder, made):
     """The path of the archive of a Release."""
     return release.write(made, folder / made.version)

@@ -156,7 +156,10 @@ class PtyBoard:
                 if self._outer is None and self.is_plugged and self._is_enumerated():
                     self._link()
                 ends = [end for end in (self._board, self._outer) if end is not None]
-            ready, _, _ = select.select(ends, [], [], _POLL_S)
+            try:
+                ready, _, _ = select.select(ends, [], [], _POLL_S)
+            except OSError:
+                continue  # an end was closed meanwhile: a power cycle, a pulled cable
             with self._lock:
                 for end in ready:
                     self._pump(end)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from host_tools import board as link
-from host_tools import cli, layout, release
+from host_tools import cli, layout
 from host_tools import deploy as command
 from tests.host.deploy_runs import (
     APP,
@@ -18,6 +18,7 @@ from tests.host.deploy_runs import (
     manifest_with,
     running,
     small,
+    whole,
 )
 from tests.host.pty_board import PtyBoard
 
@@ -246,7 +247,11 @@ def test_the_configuration_goes_with_it_and_comes_back(capsys, board, releases, 
 
 def test_no_port_is_one_clear_line(capsys, monkeypatch, releases, tmp_path):
     monkeypatch.setattr(command, "_BUSY_S", 0.1)
-    for device, line in ((tmp_path / "none", "No such file"), (tmp_path, "irectory")):
+    wrong = {"none": "does not exist: is the cable in?", "": "is a folder, no serial port"}
+    (tmp_path / "text").write_text("no port")
+    wrong["text"] = "is no serial port"
+    for device, line in wrong.items():
+        device = tmp_path / device
         status = cli.main(["deploy", "--archive", str(releases["one"]), "--usb", str(device)])
         assert status == 2
         err = capsys.readouterr().err
@@ -301,7 +306,7 @@ def test_the_real_firmware_runs_from_a_slot(capsys, tmp_path):
     """All of it, compiled for the desktop, with a meter that nobody answers for."""
     line, other = os.openpty()
     arguments = ["/config.json", "--port", f"uart0=/host{os.ttyname(other)}"]
-    made = archive(tmp_path, release.build([ARCHITECTURE]))
+    made = archive(tmp_path, whole())
     site = tmp_path / "site.json"
     site.write_text(SITE)
     with PtyBoard(tmp_path / "board", arguments=arguments) as board:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -168,3 +169,12 @@ def test_the_table_of_sizes_adds_up_and_goes_between_its_marks(built):
 
 def test_every_firmware_file_is_compiled():
     assert [name for _, name in sources()] == FIRMWARE
+
+
+def test_an_installation_has_every_file_of_the_tools():
+    """The launcher is no package: without its own line deploy has nothing to send."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = project["tool"]["setuptools"]["package-data"]["host_tools"]
+    data = {path for pattern in listed for path in (ROOT / "host_tools").glob(pattern)}
+    for path in (ROOT / "host_tools").rglob("*.py"):
+        assert (path.parent / "__init__.py").is_file() or path in data, path

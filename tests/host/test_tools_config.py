@@ -5,9 +5,11 @@ real firmware behind pseudo-terminals."""
 import hashlib
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 
+from host_tools.device import Device
 from tests.host.live_site import LiveSite, configuration
 from tests.host.tool_runs import firmline, in_force, live_site, quick_configuration, written
 from tests.host.wall_runs import interpreter  # noqa: F401 - skips without MicroPython
@@ -93,6 +95,21 @@ def test_what_is_no_configuration_is_one_line(tmp_path, text, said):
 
 
 # --- config set --------------------------------------------------------------------------------
+
+
+def test_a_configuration_that_the_board_cannot_run_is_not_sent(site, tmp_path, monkeypatch):
+    """The site's board is a desktop, which takes any port: here it calls itself a Pico."""
+    before = in_force(site)
+    identify = Device._identify
+    monkeypatch.setattr(Device, "_identify", lambda self: replace(identify(self), model="pico"))
+    config = quick_configuration(firm_import_w=16_000)
+    config["buses"][0]["port"] = "uart7"
+    path = written(tmp_path / "c.json", config)
+    for command in (("config", "set", path), ("commission", "--config", path, "--skip-live-sign")):
+        ran = firmline(*command, *site.usb, "--yes")
+        assert ran.status == 2
+        assert 'buses[0].port = "uart7": accepted is a port of pico' in ran.line()
+    assert in_force(site) == before
 
 
 def test_set_configuration_is_in_force_after_a_restart(site, tmp_path):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.host.deploy_runs import archive, small
 from tests.host.tool_runs import firmline, live_site
 from tests.host.wall_runs import NullModem, interpreter  # noqa: F401 - skips without MicroPython
 
@@ -74,10 +75,41 @@ def test_port_that_is_not_there_or_in_use(site, tmp_path):
     assert "is in use by another program" in ran.line()
 
 
+def test_what_is_no_serial_port_is_one_line(tmp_path):
+    (tmp_path / "text").write_text("no port")
+    for name, said in (("text", "is no serial port"), (".", "is a folder, no serial port")):
+        for way in ("--usb", "--rtu"):
+            ran = firmline("status", way, tmp_path / name)
+            assert ran.status == 2
+            assert ran.line() == f"firmline: {tmp_path / name}: {said}"
+
+
 def test_tcp_without_a_listener_is_one_line():
     ran = firmline("status", "--tcp", "127.0.0.1:9")
     assert ran.status == 2
     assert "127.0.0.1:9: Connection refused" in ran.line()
+    ran = firmline("status", "--tcp", "no..host")
+    assert ran.status == 2
+    assert ran.line() == "firmline: no..host: there is no host of that name"
+
+
+@pytest.mark.parametrize(
+    "arguments, package",
+    [
+        (("status",), "pyserial is"),
+        (("config", "show"), "pyserial is"),
+        (("status", "--usb", "/dev/null"), "pymodbus and pyserial are"),
+        (("monitor", "--tcp", "127.0.0.1"), "pymodbus and pyserial are"),
+        (("deploy", "--usb", "/dev/null", "--archive", "ARCHIVE"), "mpremote is"),
+    ],
+)
+def test_a_bare_installation_says_what_is_missing(monkeypatch, tmp_path, arguments, package):
+    made = archive(tmp_path, small("one"))
+    for name in ("serial", "serial.tools", "pymodbus.client", "mpremote.transport"):
+        monkeypatch.setitem(sys.modules, name, None)
+    ran = firmline(*(made if word == "ARCHIVE" else word for word in arguments))
+    assert ran.status == 2
+    assert ran.line() == f"firmline: {package} missing: pip install 'firmline[tools]'"
 
 
 def test_micropython_prompt_is_recognised(tmp_path, interpreter):  # noqa: F811
