@@ -40,6 +40,7 @@ class SerialPort:
             timeout=0,
         )
         self._is_sending = False
+        self.wanted = 1
 
     def write(self, buffer, count):
         if self._enable is not None:
