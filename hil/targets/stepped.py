@@ -156,6 +156,7 @@ class _MemoryPort:
     def __init__(self):
         self.received = b""
         self.sent = b""
+        self.wanted = 1
 
     def write(self, buffer, count):
         self.sent += buffer[:count]

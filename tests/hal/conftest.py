@@ -6,6 +6,7 @@ import select
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -165,6 +166,11 @@ class EchoWire:
             self.have = b""
 
 
+def contract_mpy():
+    """The suite as the compiled firmware knows it by its names, with its assertions."""
+    return compiled(CONTRACT, "contract.py", optimise="-O0")
+
+
 def run_on_emulated_rp2040():
     """The official image with the firmware and the suite as its main.py."""
     try:
@@ -175,7 +181,7 @@ def run_on_emulated_rp2040():
     except (TargetError, CompileError) as error:
         pytest.skip(str(error))
     files = image.firmware_files("{}")
-    files["contract.mpy"] = compiled(CONTRACT, "contract.py")
+    files["contract.mpy"] = contract_mpy()
     files["main.py"] = program(BOARD, kind="board", is_service=SERVICE).encode()
     flash = image.flash_image(found[assets.MICROPYTHON], files)
     board = chip.Chip(found[assets.BOOTROM], flash, [2, 6], ())
@@ -199,8 +205,11 @@ def run_on_board(device, echo):
     text = program(BOARD, echo=echo, kind="board", is_service=SERVICE)
     pytest.importorskip("mpremote")
     command = [sys.executable, "-m", "mpremote", "connect", device]
-    copy = [*command, "fs", "cp", str(CONTRACT), ":contract.py"]
-    subprocess.run(copy, check=True, timeout=_PATIENCE_S, capture_output=True)
+    with tempfile.NamedTemporaryFile(suffix=".mpy") as file:
+        file.write(contract_mpy())
+        file.flush()
+        copy = [*command, "fs", "cp", file.name, ":contract.mpy"]
+        subprocess.run(copy, check=True, timeout=_PATIENCE_S, capture_output=True)
     done = subprocess.run(
         [*command, "exec", text], timeout=_PATIENCE_S, capture_output=True, text=True
     )
@@ -218,16 +227,21 @@ PORTS = ("desktop", "lockstep", "lockstep-cpython", "rp2040-emulated", "board")
 
 
 @pytest.fixture(scope="session", params=PORTS)
-def said(request, config_path):
+def port_name(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def said(request, port_name, config_path):
     """{check: verdict} of one port; skipped, with the reason, where the port cannot run."""
-    if request.param == "desktop":
+    if port_name == "desktop":
         _micropython()
         return verdicts(run_on_desktop(str(config_path)))
-    if request.param == "lockstep":
+    if port_name == "lockstep":
         return verdicts(run_in_lockstep(str(config_path), _micropython()))
-    if request.param == "lockstep-cpython":
+    if port_name == "lockstep-cpython":
         return verdicts(run_in_lockstep(str(config_path), sys.executable))
-    if request.param == "rp2040-emulated":
+    if port_name == "rp2040-emulated":
         return verdicts(run_on_emulated_rp2040())
     device = request.config.getoption("--board", None)
     if not device:

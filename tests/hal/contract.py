@@ -18,6 +18,7 @@ except ImportError:  # CPython: nothing is known of its heap
     heap_lock = heap_unlock = None
 
 RING = 0x3FFFFFFF
+DEAD_MAN_MS = 500
 LONGEST_MS = 2000  # a check that has not ended by then has failed
 
 
@@ -40,6 +41,7 @@ class Suite:
         self.telemetry = self  # what lock-step sends back with each round
         self.values = array("i", [0])
         self.now_ms = -1
+        self.wait_ms = 1  # what a poll answers
         self.port = hardware.open_port(facts["port"], 19200, False)
         self.output = hardware.open_output(facts["pin"], False, None)
         self._left = list(CHECKS)
@@ -59,7 +61,7 @@ class Suite:
         if verdict is not None:
             self.say("contract: %s %s" % (self._left.pop(0).__name__, verdict))
             self._running = None
-        return 1
+        return self.wait_ms
 
     def _step(self):
         """None while the check goes on, else its verdict."""
@@ -108,6 +110,16 @@ class Suite:
                 buffer[have : have + got] = part[:got]
                 have += got
             yield
+
+
+def a_check_can_fail(suite):
+    """An .mpy may be compiled without assertions."""
+    try:
+        assert suite.facts is None
+    except AssertionError:
+        return
+    raise RuntimeError("assertions are switched off")
+    yield
 
 
 def time_runs_forward_on_the_ring(suite):
@@ -209,6 +221,32 @@ def a_full_frame_of_256_bytes_gets_through(suite):
     for _ in suite.hear(256, heard):
         yield
     assert bytes(heard) == sent
+
+
+def a_port_wants_one_byte_when_opened(suite):
+    """`wanted` is there before anybody has set it, so that whoever opens a port may poll."""
+    assert suite.port.wanted == 1
+    yield
+
+
+def bytes_that_are_wanted_end_the_wait(suite):
+    """A poll that names a later time comes at once when so many are there, else at that time."""
+    suite.needs_echo()
+    heard = bytearray(8)
+    for wanted, wait_ms, least_ms, most_ms in ((8, 800, 0, 300), (9, 300, 250, 600)):
+        suite.port.wanted = wanted
+        suite.port.write(b"12345678", 8)
+        start_ms = suite.now_ms
+        suite.wait_ms = wait_ms
+        yield
+        suite.wait_ms = 1
+        took_ms = suite.since(start_ms)
+        assert took_ms <= most_ms, "%d wanted: %d ms" % (wanted, took_ms)
+        assert took_ms >= least_ms or not suite.facts["is_board"], "no sleep: %d ms" % took_ms
+        suite.port.wanted = 1
+        for _ in suite.hear(8, heard):
+            yield
+        assert bytes(heard) == b"12345678", heard
 
 
 def write_returns_at_once(suite):
@@ -378,8 +416,10 @@ def what_each_poll_calls_allocates_nothing(suite):
 
 
 def the_watchdog_starts_with_the_first_feed(suite):
-    """Last, for from here on it has to be fed. RP2040 and RP2350: its ENABLE bit."""
+    """From here on it has to be fed. RP2040 and RP2350: its ENABLE bit."""
     hardware = suite.hardware
+    suite.output = hardware.open_output(suite.facts["pin"], False, None)  # it was made safe
+    hardware.guard_outputs((suite.output,), DEAD_MAN_MS)
     if sys.platform != "rp2":
         hardware.feed_watchdog()
         raise Skip("nothing tells whether it runs")
@@ -393,7 +433,30 @@ def the_watchdog_starts_with_the_first_feed(suite):
     yield
 
 
+def a_guarded_output_opens_when_nothing_is_fed(suite):
+    """Last: what was opened for want of a feed stays open, and the next feed raises."""
+    if sys.platform != "rp2":
+        raise Skip("no timer beside the program")
+    suite.hardware.feed_watchdog()
+    suite.output.set(True)
+    start_ms = suite.now_ms
+    while suite.since(start_ms) < DEAD_MAN_MS * 8 // 10:
+        assert suite.output.readback(), "open after %d ms" % suite.since(start_ms)
+        yield
+    while suite.since(start_ms) < DEAD_MAN_MS * 12 // 10:
+        yield
+    suite.output.set(True)
+    yield
+    assert not suite.output.readback()
+    try:
+        suite.hardware.feed_watchdog()
+        raise AssertionError("fed")
+    except RuntimeError as error:
+        assert "dead-man" in str(error), error
+
+
 CHECKS = (
+    a_check_can_fail,
     time_runs_forward_on_the_ring,
     ticks_us_measures_on_the_ring_or_stands_still,
     an_output_is_off_when_opened,
@@ -403,6 +466,8 @@ CHECKS = (
     only_the_first_n_bytes_are_sent,
     readinto_leaves_what_was_not_asked_for,
     a_full_frame_of_256_bytes_gets_through,
+    a_port_wants_one_byte_when_opened,
+    bytes_that_are_wanted_end_the_wait,
     write_returns_at_once,
     tx_done_comes_true_and_the_port_hears_again,
     a_port_that_is_not_there_is_refused,
@@ -417,4 +482,5 @@ CHECKS = (
     what_each_poll_calls_allocates_nothing,
     make_safe_takes_every_output_back,
     the_watchdog_starts_with_the_first_feed,
+    a_guarded_output_opens_when_nothing_is_fed,
 )

@@ -104,6 +104,17 @@ else:
     assert chip.counts()["flash_writes"] > 0
 
 
+def test_a_run_without_an_event_ends_where_it_was_asked_to_and_not_short_of_it(boot):
+    """Times have fractions; one who asked until it was there asked for ever."""
+    chip = boot("import time\nwhile True:\n    time.sleep_ms(1000)\n")
+    events_until(chip, 2_500_000)
+
+    for _ in range(300):
+        asked_us = chip.now_us + 4000 / 7
+        if not chip.run(asked_us):
+            assert chip.now_us >= asked_us
+
+
 def test_an_idle_core_sleeps(boot):
     chip = boot("import time\nwhile True:\n    time.sleep_ms(10)\n")
     events_until(chip, 2_500_000)

@@ -25,6 +25,8 @@ class SerialPort:
     """8 data bits, 1 stop bit; `enable`: driver-enable Pin, None for an auto-direction
     transceiver."""
 
+    wanted = 1  # until its owner says otherwise
+
     def __init__(self, number, baud, is_even, tx, rx, enable):
         self._enable = None
         if enable is not None:

@@ -30,6 +30,7 @@ class Port:
         self.sent = bytearray(_PORT_BYTES)
         self.sent_count = 0
         self.overruns = 0
+        self.wanted = 1
 
     def feed(self, data):
         room = _PORT_BYTES - self._received_count

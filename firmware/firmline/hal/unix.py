@@ -91,6 +91,7 @@ class SerialPort:
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._count = 0
+        self.wanted = 1
         self.is_gone = False
         self.errors = 0
 

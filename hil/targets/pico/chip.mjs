@@ -36,6 +36,7 @@ export class Chip {
     this.flash = flash;
     this.originNs = 0;
     this.flashWrites = 0;
+    this.cutAt = 0;
     this.sleptNs = 0;
     this.counts = { overruns: 0, undriven: 0, deaf: 0 };
     this.levels = new Map(options.watch.map((pin) => [pin, null]));
@@ -163,17 +164,23 @@ export class Chip {
     };
   }
 
-  erase(address, count) {
-    this.mcu.flash.fill(0xff, address, address + count);
+  /** How many of `count` bytes an erase or a program gets done: half where the supply goes. */
+  written(count) {
     this.flashWrites++;
+    if (this.flashWrites !== this.cutAt) return count;
+    this.resetWhy = 'power';
+    return count / 2;
+  }
+
+  erase(address, count) {
+    this.mcu.flash.fill(0xff, address, address + this.written(count));
     this.stallNs = (count / SECTOR) * ERASE_NS;
   }
 
   program(address, source, count) {
-    for (let k = 0; k < count; k++) {
+    for (let k = this.written(count) - 1; k >= 0; k--) {
       this.mcu.flash[address + k] &= this.mcu.readUint8(source + k);
     }
-    this.flashWrites++;
     this.stallNs = (count / PAGE) * PROGRAM_NS;
   }
 
@@ -259,7 +266,11 @@ export class Chip {
   powerOff() {
     this.resetWhy = 'power';
     this.reset();
-    this.isHung = true;
+  }
+
+  /** The supply goes by itself in the middle of the n-th erase or program from now on. */
+  cutAfter(n) {
+    this.cutAt = this.flashWrites + n;
   }
 
   powerOn() {
@@ -277,5 +288,6 @@ export class Chip {
     this.onEvent(['reset', tNs, why]);
     this.originNs = tNs;
     this.powerUp(watchdog.reason, [...watchdog.scratchData]);
+    this.isHung = why === 'power';
   }
 }

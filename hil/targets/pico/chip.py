@@ -96,6 +96,11 @@ class Chip:
         """ "hang": the core executes nothing more; "powerOff", "powerOn": the supply."""
         self._tell({"do": what})
 
+    def cut_after(self, count):
+        """The supply goes in the middle of the count-th erase or program of the flash from now
+        on, half of which is done: a "reset" event with "power", then nothing until "powerOn"."""
+        self._tell({"cut": count})
+
     def find_ints(self, count):
         """What array('i') of `count` entries holds now, None while there is none. The chip does
         not notice: it is what a debugger would read."""

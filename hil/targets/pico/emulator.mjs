@@ -11,6 +11,7 @@
  *                             receives bytes at those times (now, where past); no answer.
  * {"type": hex}               what the host writes to the USB serial port; no answer.
  * {"do": "hang"}               or "powerOff", "powerOn": chip.mjs; no answer.
+ * {"cut": n}                  cutAfter(n) of chip.mjs; no answer.
  * {"ints": n}                 {"values": [...] or null}: the array('i') of n entries in the RAM.
  * {"counts": 1}               {overruns, undriven, deaf, flash_writes, slept_us}: chip.py.
  */
@@ -33,7 +34,9 @@ const chip = new Chip(bootrom, readFileSync(flashPath), JSON.parse(optionsText),
 function run(us) {
   stop.flag = false;
   chip.run(us * 1000, stop);
-  const answer = { t: chip.nowNs / 1000, events };
+  const nowUs = chip.nowNs / 1000;
+  // Rounding must not leave it short of `us`: whoever asks until it is there would ask for ever.
+  const answer = { t: stop.flag ? nowUs : Math.max(us, nowUs), events };
   if (chip.fault) answer.fault = chip.fault;
   events = [];
   return answer;
@@ -47,6 +50,10 @@ function answerTo(message) {
   }
   if ('do' in message) {
     chip[message.do]();
+    return null;
+  }
+  if ('cut' in message) {
+    chip.cutAfter(message.cut);
     return null;
   }
   if ('type' in message) {

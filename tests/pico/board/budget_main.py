@@ -120,6 +120,7 @@ def run(hardware, controller, clock, cost_us):
     first_us = 0
     sample_us = 0
     command_us = 0
+    gc.threshold(-1)  # as hardware.run does: or this file's own frames make a collection due
     before = heap()
     times = [Times() for _ in KINDS]
     again = Times()
