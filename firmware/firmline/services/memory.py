@@ -51,6 +51,18 @@ _BUILT_ONCE = (
 )
 
 
+# Functions that only constructors and modules of the start call (a test compares)
+_OPENS = (
+    "gap_ms",
+    "gap_us",
+    "guard_outputs",
+    "indices_of",
+    "remember",
+    "watch",
+    "watts_array",
+)
+
+
 def tidy(is_small):
     """Drop the modules of the start; where memory is small, constructors too."""
     forget(_START_ONLY)
@@ -83,9 +95,8 @@ def forget(names):
 
 
 def strip(module):
-    """Take out of its classes what only builds an object: the constructor and what opens."""
-    for kind in list(module.__dict__.values()):
-        if isinstance(kind, type):
-            for name in list(kind.__dict__):
-                if name == "__init__" or name.lstrip("_").startswith("open_"):
-                    setattr(kind, name, None)
+    """Take out of it and its classes what only builds an object."""
+    for owner in [module] + [k for k in module.__dict__.values() if isinstance(k, type)]:
+        for name in list(owner.__dict__):
+            if name == "__init__" or name.lstrip("_").startswith("open_") or name in _OPENS:
+                setattr(owner, name, None)
