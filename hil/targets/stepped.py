@@ -24,6 +24,7 @@ from hil.targets.firmware import (
 
 START_MS = 2**30 - 60_000  # so that every run goes through the wrap of the ticks at 60 s
 _TICKS_MASK = 2**30 - 1
+_FED = 1 << 31  # among the outputs of a round
 _ENDED = "the controller stopped in the midst of the run; its message is above"
 
 
@@ -34,7 +35,8 @@ class SteppedTarget:
     on, `on_outputs(t_us)` is called when it changes.
 
     power_up_us: when the controller runs first. watchdog_us, boot_us: of the board that it stands
-    for when it hangs or loses its supply (docs/MEASURED.md).
+    for when it hangs or loses its supply (docs/MEASURED.md). `fed_us`: when it last fed the
+    watchdog, which starts with the first feed; None before that.
     """
 
     power_up_us = 0
@@ -48,6 +50,7 @@ class SteppedTarget:
         self.outputs = 0
         self.on_outputs = None
         self.is_running = False
+        self.fed_us = None
         self._wires = wires
         self._ports = []  # wires in the order in which the controller opened its ports
         self._received = []
@@ -73,6 +76,7 @@ class SteppedTarget:
     def _run(self):
         self._received = [b""] * len(self._ports)
         self.is_running = True
+        self.fed_us = None
         self._wake_at(self.world.now_us)
 
     def run_until(self, world, t_us):
@@ -84,9 +88,12 @@ class SteppedTarget:
         return {"resets": self.resets}
 
     def hang(self):
-        """The program stops where it is, the pins stay; the watchdog will restart the board."""
+        """The program stops where it is, the pins stay. The watchdog restarts the board so long
+        after it was last fed; one that was never fed was never started, and does nothing."""
         self._stop()
-        self.world.at(self.world.now_us + self.watchdog_us, self._reset)
+        if self.fed_us is not None:
+            due_us = max(self.world.now_us, self.fed_us + self.watchdog_us)
+            self.world.at(due_us, self._reset)
 
     def power_off(self):
         """The controller loses its supply: no output is driven, nothing is sent."""
@@ -134,8 +141,11 @@ class SteppedTarget:
         t_us = self.world.now_us
         received = self._received
         self._received = [b""] * len(received)
-        wait_ms, sent, outputs = self._poll((t_us // 1000 + START_MS) & _TICKS_MASK, received)
+        now_ms = (t_us // 1000 + START_MS) & _TICKS_MASK
+        wait_ms, sent, outputs, is_fed = self._poll(now_ms, received)
         self.polls += 1
+        if is_fed:
+            self.fed_us = t_us
         self._wake_us = -1
         for wire, data in zip(self._ports, sent, strict=True):
             if data:
@@ -194,6 +204,7 @@ class _MemoryHardware:
         self.outputs = {}
         self.files = files
         self.words = words
+        self.is_fed = False  # since the target last looked
 
     def open_port(self, name, baud, is_even):
         self.ports[name] = _MemoryPort()
@@ -210,7 +221,7 @@ class _MemoryHardware:
         return 0  # durations are not the chip's here, and would make runs differ
 
     def feed_watchdog(self):
-        pass
+        self.is_fed = True
 
     def record_cause(self, text):
         print("firmline:", text, file=sys.stderr)
@@ -264,6 +275,7 @@ class VirtualTarget(SteppedTarget):
 
     def _poll(self, now_ms, received):
         ports = self._memory_ports
+        self._hardware.is_fed = False
         for port, data in zip(ports, received, strict=True):
             if data:
                 port.received += data
@@ -279,7 +291,7 @@ class VirtualTarget(SteppedTarget):
         outputs = 0
         for bit, output in enumerate(self._hardware.outputs.values()):
             outputs |= output.is_on << bit
-        return wait_ms, sent, outputs
+        return wait_ms, sent, outputs, self._hardware.is_fed
 
     def close(self):
         self.is_running = False
@@ -319,7 +331,7 @@ class LockstepTarget(SteppedTarget):
         wait_ms, outputs, view_bytes = struct.unpack("<IIH", self._read(10))
         self.view.values = memoryview(self._read(view_bytes)).cast("i")
         sent = [self._read(*struct.unpack("<H", self._read(2))) for _ in received]
-        return wait_ms, sent, outputs
+        return wait_ms, sent, outputs & ~_FED, bool(outputs & _FED)
 
     def _read(self, count):
         data = self._process.stdout.read(count)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""A bench that cannot fail proves nothing: three planted defects, each must end in FAIL."""
+"""A bench that cannot fail proves nothing: four planted defects, each must end in FAIL."""
 
 import runs
 
 from firmline.core.freshness import LOST, Freshness
 from firmline.core.guard import Guard
+from firmline.core.supervisor import Supervisor
 from firmline.services.sensing import Sensing
 
 UNTIL_CUT_S = 3660.0  # export, grants, silence, load step and the cut cable have been by then
@@ -58,3 +59,12 @@ def test_flipped_sign_of_export_fails(monkeypatch):
 
     assert result.verdict == "FAIL"
     assert "TC-M14-01" in failed(result)  # exports without an end
+
+
+def test_watchdog_that_is_never_fed_fails(monkeypatch):
+    monkeypatch.setattr(Supervisor, "may_feed", lambda self: False)
+    bench, result = runs.run("watchdog_hang")
+
+    assert result.verdict == "FAIL"
+    assert "TC-M18-14" in failed(result)  # nothing restarts it
+    assert bench.target.resets == 0

@@ -6,10 +6,10 @@ answers with what it sends, its outputs, and when it wants to be polled next. Th
 in the real interpreter then runs in the bench's virtual time, byte for byte repeatable.
 
 Round, little endian. To the controller: now_ms u32, then for each port in the order of opening
-u16 count + bytes. Back: wait_ms u32, outputs u32 (bit k: k-th opened output is on), u16 count +
-telemetry (services/register_map.py, i32 each), then for each port u16 count + bytes. Before the
-first round the controller sends one JSON line naming its ports and outputs, or {"error": ...}.
-End of file ends it.
+u16 count + bytes. Back: wait_ms u32, outputs u32 (bit k: k-th opened output is on; bit 31: the
+watchdog was fed in this round), u16 count + telemetry (services/register_map.py, i32 each), then
+for each port u16 count + bytes. Before the first round the controller sends one JSON line naming
+its ports and outputs, or {"error": ...}. End of file ends it.
 """
 
 import json
@@ -19,6 +19,7 @@ import sys
 from firmline.hal.ramfiles import open_files
 
 _PORT_BYTES = 1024
+_FED_BIT = 31
 
 
 class Port:
@@ -90,6 +91,7 @@ class Hardware:
         self._in = sys.stdin.buffer
         self._out = sys.stdout.buffer
         self._is_running = False
+        self._is_fed = False
         self._ports = []
         self._names = []
         self._outputs = []
@@ -131,7 +133,7 @@ class Hardware:
             output.set(False)
 
     def feed_watchdog(self):
-        pass
+        self._is_fed = True
 
     def guard_outputs(self, outputs, limit_ms):
         pass
@@ -181,8 +183,9 @@ class Hardware:
                 count = struct.unpack("<H", self._in.read(2))[0]
                 if count:
                     port.feed(self._in.read(count))
+            self._is_fed = False
             wait_ms = controller.poll(now_ms)
-            outputs = 0
+            outputs = self._is_fed << _FED_BIT
             for index in range(len(self._outputs)):
                 outputs |= self._outputs[index].is_on << index
             view = controller.telemetry.values
