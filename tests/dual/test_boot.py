@@ -7,6 +7,7 @@ import json
 from firmline import app
 from firmline.hal.ramfiles import RamStore
 from firmline.services import boot, memory
+from firmline.services import safe_mode as safe_mode_module
 from firmline.services.config_source import MOST_BYTES, SCHEMA, load_in_force
 from firmline.services.safe_mode import SafeMode
 from firmline.services.store import TwoGenerations
@@ -307,6 +308,23 @@ def test_safe_mode_keeps_the_outputs_safe():
     assert hardware.steps == ["safe"]
     safe_mode.poll(500)  # across the wrap
     assert hardware.steps == ["safe", "safe"]
+
+
+def test_safe_mode_says_why_once_after_three_seconds():
+    said = []
+    safe_mode_module.print = lambda *words: said.append(words)
+    try:
+        safe_mode = SafeMode(FakeHardware(), "why")
+        start_ms = (1 << 30) - 2000
+        safe_mode.poll(start_ms)
+        safe_mode.poll(999)  # across the wrap
+        assert said == [], "not yet"
+        safe_mode.poll(1000)
+        assert said == [("firmline: safe mode:", "why")]
+        safe_mode.poll(9000)
+        assert len(said) == 1, "once"
+    finally:
+        del safe_mode_module.print
 
 
 def test_forget_drops_modules_and_packages_and_leaves_the_rest():
