@@ -317,15 +317,19 @@ class Devices:
 
 
 class Bench:
-    """The controller, its devices and its head-end on one clock."""
+    """The controller, its devices and its head-end on one clock. changes: of the site;
+    edit(config) may change anything else. A second bus is uart2, with the same devices on it."""
 
-    def __init__(self, changes=None, hardware=None):
+    def __init__(self, changes=None, hardware=None, edit=None):
         config = json.loads(json.dumps(CONFIG))
         config["site"].update(changes or {})
+        if edit:
+            edit(config)
         self.hardware = hardware or FakeHardware()
         self.controller = Controller(load(json.dumps(config)), self.hardware)
         self.devices = Devices()
         self.line = self.hardware.ports["uart0"]
+        self.second_line = self.hardware.ports.get("uart2", self.line)
         self.head_end_line = self.hardware.ports["uart1"]
         self.relay = self.hardware.outputs[5]
         self.trip = self.hardware.outputs[6]
@@ -335,17 +339,21 @@ class Bench:
 
     def answer(self):
         """Between two polls: what was asked is answered; the heater follows its relay."""
-        if self.line.sent_n:
-            reply = self.devices.reply_to(self.line.take())
-            if reply:
-                self.line.arrive(reply)
+        self._answer(self.line)
+        self._answer(self.second_line)
         if self.head_end_line.sent_n:
             self.head_end_line.take()
         self.devices.heater_w = 3000 if self.relay.is_on else 0
 
+    def _answer(self, line):
+        if line.sent_n:
+            reply = self.devices.reply_to(line.take())
+            if reply:
+                line.arrive(reply)
+
     def after(self, wait_ms):
         """Let time pass as the controller asked for, a few ms while a reply is under way."""
-        if self.line.any() or self.head_end_line.any():
+        if self.line.any() or self.second_line.any() or self.head_end_line.any():
             wait_ms = 2
         self.ms += wait_ms
         self.hardware.pass_us(1000 * wait_ms)

@@ -8,9 +8,9 @@ FIRM, DYNAMIC = 0, 1
 ALARM_A = 50 * 230  # 80 % of 63 A
 
 
-def running(ms=14000, **changes):
+def running(ms=14000, edit=None, **changes):
     """A bench in normal running: both vehicles charge, the head-end is alive."""
-    bench = Bench(changes)
+    bench = Bench(changes, edit=edit)
     while bench.ms < ms:
         if bench.ms % 5000 < 100:
             bench.heartbeat()
@@ -337,12 +337,10 @@ def test_a_reply_is_left_in_the_port_until_it_is_worth_a_poll():
     assert bench.line.any() == 0
 
 
-def asking_fast(load_w):
-    """How often a request was out when the cycle had used a sample, where the meter is asked as
-    fast as it answers, and nothing else is on the line."""
+def fast(load_w):
+    """A bench on which the meter is asked as fast as it answers, and is alone on the line."""
     bench = running(20000)
-    meter = bench.controller.meter
-    meter._timers[7] = 1  # the period of its first block
+    bench.controller.meter._timers[7] = 1  # the period of its first block
     for link in bench.controller.links:
         if link is not None:
             link.job = lambda now_ms: 0
@@ -350,6 +348,13 @@ def asking_fast(load_w):
     for k in range(3):
         bench.devices.load_w[k] = load_w
     go(bench, 100)
+    return bench
+
+
+def asking_fast(load_w):
+    """How often a request was out when the cycle had used a sample."""
+    bench = fast(load_w)
+    meter = bench.controller.meter
     first = 0
     cycles = bench.controller.supervisor.cycles
     seen = meter.samples
@@ -371,6 +376,26 @@ def test_a_fast_meter_is_asked_before_the_cycle_while_nothing_presses():
 
 def test_the_cycle_goes_first_when_the_sample_is_beyond_a_limit():
     assert asking_fast(12000) <= 2  # the reads of the voltages
+
+
+def test_the_cycle_waits_two_ms_at_most_for_a_line_that_does_not_fall_silent():
+    bench = fast(1000)
+    meter, supervisor = bench.controller.meter, bench.controller.supervisor
+    seen = meter.samples
+    while meter.samples == seen:
+        bench.answer()
+        bench.after(1)
+        cycles = supervisor.cycles
+        bench.controller.poll(bench.now_ms)
+    for _ in range(2):
+        bench.line.arrive(b"\xff")
+        bench.now_ms = (bench.now_ms + 1) & 0x3FFFFFFF
+        bench.controller.poll(bench.now_ms)
+        assert supervisor.cycles == cycles, "not yet"
+    bench.line.arrive(b"\xff")
+    bench.now_ms = (bench.now_ms + 1) & 0x3FFFFFFF
+    bench.controller.poll(bench.now_ms)
+    assert supervisor.cycles == cycles + 1
 
 
 def relay_index(bench):
@@ -429,3 +454,50 @@ def test_a_trip_output_that_does_not_follow_is_an_event_once():
     bench.trip.stuck = False
     go(bench, 3000)
     assert events(bench, E_DEVICE_LOST) == [bench.controller.resources.count]
+
+
+def flight_ms(latency_ms):
+    """How long a cut of the vehicle stays in flight, to 100 ms."""
+
+    def edit(config):
+        config["devices"][0]["latency_ms"] = latency_ms
+
+    bench = running(edit=edit)
+    in_flight = bench.controller.resources.in_flight
+    assert not in_flight[0]
+    bench.emergency(5000, -1, 60)
+    while not in_flight[0]:
+        go(bench, 10)
+    since_ms = bench.ms
+    while in_flight[0]:
+        go(bench, 10)
+    return bench.ms - since_ms
+
+
+def test_a_meter_with_a_longer_latency_keeps_a_command_in_flight_for_so_much_longer():
+    short_ms = flight_ms(300)
+    assert 1800 <= short_ms < 2300, short_ms
+    assert abs(flight_ms(2000) - short_ms - 1700) <= 300
+
+
+def on_two_buses(config):
+    config["buses"].append({"port": "uart2", "baud": 115200})
+    config["devices"][1]["bus"] = 1
+
+
+def test_a_tightening_command_leaves_in_the_very_poll_that_decoded_the_sample():
+    bench = running(14100, edit=on_two_buses)
+    controller = bench.controller
+    for k in range(3):
+        bench.devices.load_w[k] = 9000
+    command_w = controller.resources.command_w
+    before_w = command_w[0]
+    while command_w[0] == before_w:
+        bench.answer()
+        bench.after(controller._nothing_ms)
+        samples = controller.meter.samples
+        bench.second_line.take()
+        assert not controller.buses[1].is_busy(), "or the command would have to wait for it"
+        controller.poll(bench.now_ms)
+    assert command_w[0] < before_w and controller.meter.samples == samples + 1
+    assert bench.second_line.take()[:2] == bytes((EVSE_A, 16)), "in the port already"
