@@ -279,12 +279,10 @@ class _Reader:
         faults = []
         for item, path in self.check.tables(self.raw["fault"], "fault"):
             checked = self.check.variant(item, "kind", schema.FAULTS, path)
-            is_controllers = checked["kind"] in schema.CONTROLLER_FAULTS
-            accepted = [schema.CONTROLLER] if is_controllers else targets
-            if checked["target"] not in accepted:
-                self.check.fail(
-                    f"{path}.target", checked["target"], f"one of {', '.join(accepted)}"
-                )
+            is_on_wires = schema.FAULTS[checked["kind"]]["target"].kind == "target"
+            if is_on_wires and checked["target"] not in targets:
+                accepted = f"one of {', '.join(targets)}"
+                self.check.fail(f"{path}.target", checked["target"], accepted)
             self.within(checked["from_s"], f"{path}.from_s")
             checked.setdefault("to_s", self.duration_s)
             if checked["to_s"] <= checked["from_s"]:

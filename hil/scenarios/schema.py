@@ -30,7 +30,8 @@ class Field:
         if self.low is not None:
             span = f" from {self.low} to {self.high}"
         if self.kind == "choice":
-            return "one of " + ", ".join(str(choice) for choice in self.choices)
+            lead = "one of " if len(self.choices) > 1 else ""
+            return lead + ", ".join(str(choice) for choice in self.choices)
         return _WORDS[self.kind] + span
 
 
@@ -315,16 +316,16 @@ _FAULT = {
     "from_s": _time(**_NEED),
     "to_s": _time(**_NEED),
 }
+CONTROLLER = "controller"  # the only target of its two faults, which no other fault takes
+_CONTROLLER_FAULT = _FAULT | {"target": Field("choice", choices=(CONTROLLER,), required=True)}
 FAULTS = {
     "no_response": _FAULT,
     "bad_crc": _FAULT,
     "delay": _FAULT | {"delay_ms": _int(1, 60_000, "added to every reply", **_NEED)},
     "frozen": _FAULT,
-    "hang": {key: _FAULT[key] for key in ("kind", "target", "from_s")},
-    "power_loss": _FAULT,
+    "hang": {key: _CONTROLLER_FAULT[key] for key in ("kind", "target", "from_s")},
+    "power_loss": _CONTROLLER_FAULT,
 }
-CONTROLLER = "controller"  # the only target of those two, and they are the only ones it takes
-CONTROLLER_FAULTS = ("hang", "power_loss")
 HEAD_END_SCRIPT = {
     "heartbeat_s": _number(0.1, DAY_S, default=5),
     "status_s": _number(0.1, DAY_S, "reads the controller's status", default=1),
