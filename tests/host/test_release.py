@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from littlefs import LittleFS
 
 from host_tools import cli, release, sizes
 from host_tools.compile import ARCHITECTURES, sources
@@ -135,8 +136,7 @@ def test_the_firmware_keeps_its_bounds(built):
 
 def test_two_releases_fit_on_a_pico_w(built):
     """848 kB for files (ports/rp2, RPI_PICO_W); the driver's parameters are those of the port."""
-    littlefs = pytest.importorskip("littlefs")
-    system = littlefs.LittleFS(
+    system = LittleFS(
         block_size=4096, block_count=212, read_size=32, prog_size=256, cache_size=1024
     )
     for slot in ("a", "b"):
