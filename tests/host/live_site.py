@@ -14,7 +14,6 @@ import os
 import pty
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -31,7 +30,7 @@ from hil.scenarios.model import Element
 from hil.targets.firmware import FIRMWARE_DIR, find_micropython
 from hil.targets.wall import BoardTarget
 from hil.world import World
-from tests.host.wall_runs import NullModem, head_end
+from tests.host.wall_runs import NullModem, head_end, held_tcp_port
 
 LOAD_W = 4000
 KETTLE_W = 2000
@@ -53,12 +52,6 @@ def _scenario(cars=True):
     evs = [replace(ev, parameters=ev.parameters | away) for ev in scenario.plant.ev]
     plant = replace(scenario.plant, relay_load=(kettle,), ev=tuple(evs))
     return replace(scenario, head_end_script=None, expect=(), plant=plant)
-
-
-def _free_tcp_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Cable:
@@ -147,7 +140,8 @@ class LiveSite:
         scenario = _scenario(cars)
         self.config_path = self.folder / "config.json"
         config = config or configuration()
-        config["head_end"]["tcp_port"] = tcp_port = _free_tcp_port()
+        self._held = held_tcp_port()
+        config["head_end"]["tcp_port"] = tcp_port = self._held.getsockname()[1]
         self.tcp = ["--tcp", f"127.0.0.1:{tcp_port}"]
         self.config_path.write_text(json.dumps(config))
         self._arguments = list(arguments)
@@ -219,6 +213,7 @@ class LiveSite:
         self._is_over = True
         self._thread.join(5)
         self.stop()
+        self._held.close()
         self.usb_cable.close()
         self.rtu_cable.close()
         self.modem.close()

@@ -13,7 +13,11 @@ import pytest
 
 from tests.host.deploy_runs import archive, small
 from tests.host.tool_runs import firmline, live_site
-from tests.host.wall_runs import NullModem, interpreter  # noqa: F401 - skips without MicroPython
+from tests.host.wall_runs import (
+    NullModem,
+    held_tcp_port,
+    interpreter,  # noqa: F401 - skips without MicroPython
+)
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -85,9 +89,11 @@ def test_what_is_no_serial_port_is_one_line(tmp_path):
 
 
 def test_tcp_without_a_listener_is_one_line():
-    ran = firmline("status", "--tcp", "127.0.0.1:9")
+    with held_tcp_port() as held:
+        peer = f"127.0.0.1:{held.getsockname()[1]}"
+        ran = firmline("status", "--tcp", peer)
     assert ran.status == 2
-    assert "127.0.0.1:9: Connection refused" in ran.line()
+    assert f"{peer}: Connection refused" in ran.line()
     ran = firmline("status", "--tcp", "no..host")
     assert ran.status == 2
     assert ran.line() == "firmline: no..host: there is no host of that name"

@@ -4,6 +4,7 @@ is seen in force. Against the real firmware behind pseudo-terminals."""
 
 import csv
 import io
+import re
 import time
 
 import pytest
@@ -199,7 +200,8 @@ def test_log_as_csv_is_whole_or_not_at_all(site, tmp_path):
 def test_pushed_limit_is_confirmed_from_what_is_in_force(site):
     ran = firmline("envelope", "push", "--import-w", "12000", "--duration-s", "60", *site.rtu)
     assert ran.status == 0, ran.err
-    assert "import 17 000 W (firm) -> 12 000 W (dynamic, 1 min 00 s left)" in ran.out
+    said = r"import 17 000 W \(firm\) -> 12 000 W \(dynamic, (1 min 00|5[5-9]) s left\)"
+    assert re.search(said, ran.out), ran.out
     assert firmline("status", *site.usb, "--json").json["limits"]["import_w"] == 12_000
 
     ran = firmline(
@@ -229,13 +231,17 @@ def test_held_limit_lasts_for_its_duration_and_no_longer(site):
 
 
 def test_emergency_only_tightens(site):
-    emergency = ("envelope", "push", "--emergency", "--duration-s", "2")
-    ran = firmline(*emergency, "--import-w", "9000", "--export-w", "0", *site.rtu)
-    assert ran.status == 0
-    assert "-> 9 000 W (emergency" in ran.out and "-> 0 W (emergency" in ran.out
-    ran = firmline(*emergency, "--import-w", "10000", "--export-w", "0", *site.rtu)
-    assert ran.status == 1
-    assert "can only be tightened" in ran.line()
+    emergency = ("envelope", "push", "--emergency", "--duration-s", "60")
+    try:
+        ran = firmline(*emergency, "--import-w", "9000", "--export-w", "0", *site.rtu)
+        assert ran.status == 0
+        assert "-> 9 000 W (emergency" in ran.out and "-> 0 W (emergency" in ran.out
+        ran = firmline(*emergency, "--import-w", "10000", "--export-w", "0", *site.rtu)
+        assert ran.status == 1
+        assert "can only be tightened" in ran.line()
+    finally:
+        site.stop()  # nothing else ends it early
+        site.start()
 
 
 @pytest.mark.parametrize(

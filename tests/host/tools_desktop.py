@@ -5,7 +5,6 @@ clients for them: a stranger to Firmline, also in the framing. Every wait is bou
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -18,22 +17,17 @@ from pymodbus.pdu.file_message import FileRecord
 
 from hil.targets.firmware import FIRMWARE_DIR, find_micropython
 from tests.host.tools_site import CONFIG, UNIT
-from tests.host.wall_runs import NullModem
+from tests.host.wall_runs import NullModem, held_tcp_port
 
 PATIENCE_S = 30  # nothing takes so long, whatever else the machine does
-
-
-def free_tcp_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Desktop:
     """main.py with a console on a terminal, a head-end's port and a TCP port."""
 
     def __init__(self, folder, *options, more=None, says="running", network=None):
-        self.tcp_port = free_tcp_port()
+        self._held = held_tcp_port()
+        self.tcp_port = self._held.getsockname()[1]
         config = CONFIG | {"head_end": CONFIG["head_end"] | {"tcp_port": self.tcp_port}}
         config["head_end"].update(more or {})
         if network:
@@ -108,6 +102,7 @@ class Desktop:
         self._reader.join(5)
         self.process.stderr.close()
         self._terminal.close()
+        self._held.close()
         for modem in self.modems:
             modem.close()
 

@@ -5,6 +5,7 @@ the host was too slow, and a board played by a process behind a null modem."""
 import os
 import pty
 import select
+import socket
 import subprocess
 import threading
 import tty
@@ -28,6 +29,15 @@ def interpreter():
         return find_micropython()
     except TargetError as error:
         pytest.skip(str(error))
+
+
+def held_tcp_port():
+    """A TCP port of this machine that nobody else gets while this socket is open; it does not
+    listen, and a controller may, since both ask for SO_REUSEADDR."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def open_descriptors():
