@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 
 from hil.line.line import MasterLine
-from hil.line.rtu import is_intact
 from hil.targets.firmware import FIRMWARE_DIR, TargetError, View, find_micropython
+from hil.targets.requests import Requests
 
 _LOOK_US = 10_000  # the loop comes round at least this often, so it knows how late it is
 _LATE_US = 50_000
 _STALLED_US = 250_000
-_SILENCE_US = 20_000  # ends what is no whole request
 _START_S = 10
 _STOP_S = 2
 _UNPACED_BAUD = 1_000_000_000
@@ -64,8 +63,7 @@ class _Port:
         self._wire = wire
         self._descriptor = descriptor
         self._is_server = isinstance(wire, MasterLine)
-        self._have = bytearray()
-        self._last_us = 0
+        self._requests = Requests(wire)
         wire.on_receive = self._give
 
     def fileno(self):
@@ -90,36 +88,13 @@ class _Port:
         if self._is_server:
             self._wire.send(data, t_us)
             return
-        self._have += data
-        self._last_us = t_us
-        self._send_whole(t_us)
-
-    def _send_whole(self, t_us):
-        have = self._have
-        while have:
-            count = request_bytes(have)
-            if count is None or len(have) < count or not is_intact(have[:count]):
-                return
-            self._wire.send(bytes(have[:count]), t_us)
-            del have[:count]
+        self._requests.add(t_us, data)
 
     def rest(self, t_us):
-        """Bytes that make no request go onto the wire as they are once the line is silent."""
-        if self._have and t_us - self._last_us >= _SILENCE_US:
-            self._wire.send(bytes(self._have), t_us)
-            self._have.clear()
+        self._requests.rest(t_us)
 
     def _vanished(self, why):
         return TargetError(f"port {self.name} vanished: {why}")
-
-
-def request_bytes(data):
-    """Length of the Modbus RTU request that `data` begins with; None while that is not known."""
-    if len(data) >= 2 and 1 <= data[1] <= 6:
-        return 8
-    if len(data) >= 7 and data[1] in (15, 16):
-        return 9 + data[6]
-    return None
 
 
 class HostClockTarget:

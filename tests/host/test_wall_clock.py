@@ -21,7 +21,7 @@ pytest.importorskip("termios")
 
 from hil.bench import Bench
 from hil.targets.firmware import TargetError
-from hil.targets.wall import WallTarget, request_bytes
+from hil.targets.wall import WallTarget
 from tests.host.wall_runs import (
     ROOT,
     SCENARIOS,
@@ -193,15 +193,6 @@ class NotingWire:
 
     def send(self, data, t_us):
         self.sent.append((t_us, data))
-
-
-def test_length_of_a_request_is_known_from_its_beginning():
-    assert [request_bytes(bytes((1, function))) for function in range(1, 7)] == [8] * 6
-    assert request_bytes(b"\x01\x10\x00\x00\x00\x02") is None
-    assert request_bytes(b"\x01\x10\x00\x00\x00\x02\x04") == 13
-    assert request_bytes(b"\x01\x0f\x00\x00\x00\x09\x02") == 11
-    assert request_bytes(b"\x01") is None
-    assert request_bytes(b"\x01\x2b\x00\x00\x00\x00\x00\x00") is None
 
 
 def test_requests_are_cut_at_their_ends_and_anything_else_at_a_silence():

@@ -15,13 +15,10 @@ import json
 from pathlib import Path
 
 from hil.line.line import MasterLine
-from hil.line.rtu import is_intact
 from hil.targets.firmware import View
 from hil.targets.pico import assets, image
 from hil.targets.pico.chip import Chip
-from hil.targets.wall import request_bytes
-
-_SILENCE_US = 20_000  # ends what is no whole request
+from hil.targets.requests import Requests
 
 
 class _DebuggerView(View):
@@ -54,8 +51,7 @@ class _Port:
         self._uart = uart
         self._wire = wire
         self._is_server = isinstance(wire, MasterLine)
-        self._have = bytearray()
-        self._since_us = 0
+        self._requests = Requests(wire, is_from_first=True)
         wire.on_depart = self._begin
         wire.on_receive = self._end
 
@@ -74,22 +70,10 @@ class _Port:
         if self._is_server:
             self._wire.send(data, t_us)
             return
-        if not self._have:
-            self._since_us = t_us
-        self._have += data
-        have = self._have
-        while have:
-            count = request_bytes(have)
-            if count is None or len(have) < count or not is_intact(have[:count]):
-                return
-            self._wire.send(bytes(have[:count]), t_us)
-            del have[:count]
+        self._requests.add(t_us, data)
 
     def rest(self, t_us):
-        """Bytes that make no request go onto the wire as they are once the line is silent."""
-        if self._have and t_us - self._since_us >= _SILENCE_US:
-            self._wire.send(bytes(self._have), t_us)
-            self._have.clear()
+        self._requests.rest(t_us)
 
 
 class PicoTarget:
