@@ -135,6 +135,62 @@ class FakeRegisters:
         return 0
 
 
+class Steady:
+    """Registers that all hold 7; FakeRegisters takes its frame from the heap."""
+
+    def read(self, address, count, reply):
+        for k in range(count):
+            reply.put(k, 7)
+        return 0
+
+
+class ServingLoop:
+    """One request and its answer in one step, for a server that is polled every 2 ms. It is the
+    port of that server: a console is read byte by byte, a TCP client at once."""
+
+    is_open = True
+    session = 1
+
+    def __init__(self, request, polls):
+        self._request = bytearray(request)
+        self._at = len(request)
+        self._polls = polls
+        self._now_ms = 0
+        self.server = None
+
+    def any(self):
+        return len(self._request) - self._at
+
+    def readinto(self, buf, n=None):
+        if n is None:
+            n = len(self._request) - self._at
+        for k in range(n):
+            buf[k] = self._request[self._at + k]
+        self._at += n
+        return n
+
+    def is_ready(self):
+        return True
+
+    def write(self, buf, n):
+        return n
+
+    def hang_up(self):
+        pass
+
+    def step(self):
+        self._at = 0
+        for _ in range(self._polls):
+            self._now_ms += 2
+            self.server.poll(self._now_ms)
+
+
+def assert_serving_allocates_nothing(loop):
+    """`loop.server` answers 22 requests, 20 of them without the heap."""
+    assert_allocates_nothing(loop, 20)
+    assert loop.server.ok >= 22
+
+
 def reply_bytes(registers):
     """A read's reply as the master keeps it: the registers begin at byte 3."""
     data = bytearray(3)

@@ -2,7 +2,13 @@
 """modbus.ascii: frames on a console that people use too. Unit 17, address 0x6B, as in the
 specification's examples; the LRCs are worked out by hand."""
 
-from modbus_fakes import Clock, FakeRegisters, assert_allocates_nothing
+from modbus_fakes import (
+    Clock,
+    FakeRegisters,
+    ServingLoop,
+    Steady,
+    assert_serving_allocates_nothing,
+)
 
 from firmline.modbus.ascii import AsciiServer, lrc
 from firmline.modbus.pdu import Pdu
@@ -203,47 +209,7 @@ def test_the_longest_read_is_one_frame():
     assert said[:7] == b":1103FA" and said[-2:] == b"\r\n"
 
 
-class Steady:
-    """Registers that all hold 7; FakeRegisters takes its frame from the heap."""
-
-    def read(self, address, count, reply):
-        for k in range(count):
-            reply.put(k, 7)
-        return 0
-
-
-class Loop:
-    """One request and its answer in one step."""
-
-    def __init__(self):
-        self.waiting = bytearray(READ)
-        self.at = len(self.waiting)
-        self.now_ms = 0
-        self.server = AsciiServer(self, 17, Pdu(Steady(), b"", b""))
-        self.sent = 0
-
-    def any(self):
-        return 1 if self.at < len(self.waiting) else 0
-
-    def readinto(self, buf, n):
-        buf[0] = self.waiting[self.at]
-        self.at += 1
-        return 1
-
-    def is_ready(self):
-        return True
-
-    def write(self, buf, n):
-        self.sent += n
-
-    def step(self):
-        self.at = 0
-        for _ in range(60):
-            self.now_ms += 2
-            self.server.poll(self.now_ms)
-
-
 def test_serving_never_allocates():
-    loop = Loop()
-    assert_allocates_nothing(loop, 20)
-    assert loop.server.ok >= 22
+    loop = ServingLoop(READ, 60)
+    loop.server = AsciiServer(loop, 17, Pdu(Steady(), b"", b""))
+    assert_serving_allocates_nothing(loop)

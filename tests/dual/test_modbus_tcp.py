@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: MIT
 """modbus.tcp: requests as they come out of a stream, and clients that misbehave."""
 
-from modbus_fakes import Clock, FakeRegisters, assert_allocates_nothing
+from modbus_fakes import (
+    Clock,
+    FakeRegisters,
+    ServingLoop,
+    Steady,
+    assert_serving_allocates_nothing,
+)
 
 from firmline.modbus.tcp import TcpServer
 
@@ -192,51 +198,7 @@ def test_nobody_there_is_looked_for_fifty_times_a_second():
     assert not bench.server.is_awake
 
 
-class Steady:
-    """Registers that all hold 7; FakeRegisters takes its frame from the heap."""
-
-    def read(self, address, count, reply):
-        for k in range(count):
-            reply.put(k, 7)
-        return 0
-
-
-class Loop:
-    """One request and its answer in one step."""
-
-    is_open = True
-    session = 1
-
-    def __init__(self):
-        self.request = bytearray(READ)
-        self.left = 0
-        self.now_ms = 0
-        self.server = TcpServer(self, 17, Steady(), 0)
-
-    def any(self):
-        return self.left > 0
-
-    def readinto(self, buf):
-        n = self.left
-        for k in range(n):
-            buf[k] = self.request[k]
-        self.left = 0
-        return n
-
-    def write(self, buf, n):
-        return n
-
-    def hang_up(self):
-        pass
-
-    def step(self):
-        self.left = len(self.request)
-        for _ in range(30):
-            self.now_ms += 2
-            self.server.poll(self.now_ms)
-
-
 def test_serving_never_allocates():
-    loop = Loop()
-    assert_allocates_nothing(loop, 20)
-    assert loop.server.ok >= 22
+    loop = ServingLoop(READ, 30)
+    loop.server = TcpServer(loop, 17, Steady(), 0)
+    assert_serving_allocates_nothing(loop)
