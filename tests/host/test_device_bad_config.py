@@ -9,27 +9,12 @@ import subprocess
 import pytest
 
 from hil.targets.firmware import FIRMWARE_DIR, TargetError, find_micropython
+from tests.host.tools_site import CONFIG, METER
 
 pty = pytest.importorskip("pty")
 
-GOOD = {
-    "schema": 1,
-    "site": {
-        "name": "Test bay",
-        "phases": 1,
-        "voltage_v": 230,
-        "service_a": 63,
-        "firm_import_w": 9000,
-        "firm_export_w": 0,
-    },
-    "buses": [{"port": "uart0", "baud": 19200}],
-    "head_end": {"port": "uart1", "baud": 9600},
-    "devices": [
-        {"name": "grid", "type": "eastron_sdm630", "unit": 1},
-        {"name": "heater", "type": "relay_output", "pin": 5, "load_w": 2000, "active_low": True},
-        {"name": "trip", "type": "trip_output", "pin": 6},
-    ],
-}
+HEATER = {"name": "heater", "type": "relay_output", "pin": 5, "load_w": 2000, "active_low": True}
+GOOD = CONFIG | {"devices": [METER, HEATER, {"name": "trip", "type": "trip_output", "pin": 6}]}
 
 
 @pytest.fixture

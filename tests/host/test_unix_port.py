@@ -16,6 +16,7 @@ import time
 import pytest
 
 from hil.targets.firmware import FIRMWARE_DIR, TargetError, find_micropython
+from tests.host.tools_site import CONFIG, METER
 
 pty = pytest.importorskip("pty")
 termios = pytest.importorskip("termios")
@@ -226,27 +227,11 @@ say(errors, port.errors - errors, port.any(), port.tx_done())
         assert controller.process.wait(5) == 0
 
 
-CONFIG = {
-    "schema": 1,
-    "site": {
-        "name": "Test bay",
-        "phases": 1,
-        "voltage_v": 230,
-        "service_a": 63,
-        "firm_import_w": 9000,
-        "firm_export_w": 0,
-        "worst_case_load_w": 5000,
-    },
-    "buses": [{"port": "uart0", "baud": 19200}],
+SITE = CONFIG | {
+    "head_end": None,
     "devices": [
-        {"name": "grid", "type": "eastron_sdm630", "unit": 1, "poll_ms": 100},
-        {
-            "name": "heater",
-            "type": "relay_output",
-            "pin": 5,
-            "load_w": 2000,
-            "min_off_s": 0,
-        },
+        METER | {"poll_ms": 100},
+        {"name": "heater", "type": "relay_output", "pin": 5, "load_w": 2000, "min_off_s": 0},
     ],
     "timing": {"hold_ms": 300, "fallback_ms": 1000, "raise_delay_ms": 100},
 }
@@ -264,10 +249,10 @@ class Site:
         world = World()
         plant = Plant(1, 230, [ConstantLoad("load", "L1", 1000)])
         self.line = Line(world, 19200)
-        self.line.attach(devices.create(world, plant, CONFIG["devices"][0], None, {}))
+        self.line.attach(devices.create(world, plant, SITE["devices"][0], None, {}))
         self.world = world
         path = folder / "site.json"
-        path.write_text(json.dumps(CONFIG))
+        path.write_text(json.dumps(SITE))
         self.master, self.slave = pty.openpty()
         command = [find_micropython(), str(FIRMWARE_DIR / "main.py"), str(path)]
         command += ["--port", f"uart0={os.ttyname(self.slave)}"]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The site that the tests of the tools' ways in are about."""
+"""The test bay: the site of the tests that start main.py as a user would. A test takes it as it
+is, or with devices of its own: `CONFIG | {"devices": [METER, ...]}`."""
 
 UNIT = 7
+METER = {"name": "grid", "type": "eastron_sdm630", "unit": 1}
 CONFIG = {
     "schema": 1,
     "site": {
@@ -15,5 +17,5 @@ CONFIG = {
     },
     "buses": [{"port": "uart0", "baud": 19200}],
     "head_end": {"port": "uart1", "baud": 19200, "unit": UNIT},
-    "devices": [{"name": "grid", "type": "eastron_sdm630", "unit": 1}],
+    "devices": [METER],
 }
