@@ -188,7 +188,7 @@ def test_silent_charger_and_skipped_checks_are_in_the_record(
 
 def test_cable_pulled_during_the_checks_leaves_no_record(site, tmp_path):
     answers = {"skip_live_sign": "x", "skip_head_end": "x"}
-    site.usb_cable.pull_after(3000)  # characters: somewhere in the checks
+    site.usb_cable.pull_after(5000)  # characters: somewhere in the checks
     try:
         ran = commission(site, tmp_path, answers, "--timeout", "10")
     finally:
