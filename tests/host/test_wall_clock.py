@@ -58,7 +58,7 @@ def test_every_load_falls_back_within_5_s_of_the_last_good_frame(tmp_path):
 
 
 def test_view_is_what_the_head_end_read_and_a_pin_switches_its_load(tmp_path):
-    scenario = head_end(6, heater=True)
+    scenario = head_end(9, heater=True)  # the cars are at full load from 5 s on
     bench, result = run_on_a_quiet_host(lambda: Bench(scenario, WallTarget, tmp_path))
 
     trace = result.trace
@@ -67,7 +67,7 @@ def test_view_is_what_the_head_end_read_and_a_pin_switches_its_load(tmp_path):
     assert trace["mode"][-1] == 1
     assert trace["meter_w"][-1] == pytest.approx(trace["pcc_w"][-1], rel=0.2)
     assert set(trace["evse_a_command_w"]) == {None}  # the status does not hold the commands
-    assert result.metrics["cycles"] >= 40  # 10 a second; up to 1 s before the end
+    assert result.metrics["cycles"] >= 70  # 10 a second; up to 1 s before the end
     assert result.metrics["worst_cycle_us"] > 0
     assert bench.target.pins == [5]
     assert bench.target.outputs == 1
