@@ -110,6 +110,10 @@ def board_names():
     return sorted(m.name for m in pkgutil.iter_modules(boards.__path__))
 
 
+def chip_of(name):
+    return importlib.import_module(f"firmline.boards.{name}").CHIP
+
+
 def _board_faults(config, name):
     """What the start on that board would refuse (boot.check_board, hal/board.py: open_...)."""
     board = importlib.import_module(f"firmline.boards.{name}")

@@ -194,7 +194,10 @@ class Deployment:
         if name and name not in known:
             expected = ", ".join(known)
             raise self._refusal(f"its board.txt says {name!r}: expected one of {expected}")
-        name = name or choose.detected(machine)
+        likely = choose.detected(machine)
+        if name and likely and config_check.chip_of(name) != config_check.chip_of(likely):
+            raise self._refusal(f"its board.txt says {name!r}: that has another chip than it")
+        name = name or likely
         self._out.facts["board"] = name
         config_check.check(self.config_path, self.config, name)
 

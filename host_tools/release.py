@@ -32,8 +32,8 @@ NAME = "firmline"
 MANIFEST = "manifest.json"
 NAMES = "names.json"
 PACKAGE = "package.json"
-OLDEST_MICROPYTHON = (1, 24)
-OLDEST = "1.24"
+OLDEST_MICROPYTHON = (1, 26)  # on a board: before it, machine.Timer knows no hard=True
+OLDEST = "1.26"
 ENTRY_FILES = ("boot.py", "main.py")  # MicroPython looks for these by name, as text
 _OLDEST_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _MOST_BYTES = 4 << 20  # of one file of an archive: more than any board has

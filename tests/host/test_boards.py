@@ -208,7 +208,7 @@ def test_a_board_that_there_is_not_is_refused_in_one_line(tmp_path, interpreter,
 
 def test_a_board_with_another_chip_is_refused(tmp_path, interpreter):
     said = chosen(tmp_path, interpreter, "esp32_s3", PICO)
-    assert said[0] == "board.txt: esp32_s3 has an esp32s3, this is an RP2040"
+    assert said[0] == "board.txt: esp32_s3 has an esp32s3, this is an rp2040"
 
 
 def test_a_chip_without_a_board_is_refused(tmp_path, interpreter):

@@ -290,7 +290,7 @@ def test_something_else_on_the_port_is_one_clear_line(
     ("own", "line"),
     [
         (("circuitpython", (9, 1, 0)), "the board runs circuitpython, not MicroPython"),
-        (("micropython", (1, 23, 0)), "MicroPython 1.23.0 on the board: Firmline needs 1.24"),
+        (("micropython", (1, 25, 0)), "MicroPython 1.25.0 on the board: Firmline needs 1.26"),
     ],
 )
 def test_another_interpreter_is_refused(capsys, board, releases, own, line):
@@ -323,7 +323,9 @@ def test_the_real_firmware_runs_from_a_slot(capsys, tmp_path):
         assert (status, err) == (0, "")
         assert "is on the board, and runs" in out
         board.wait_for(b"firmline: running")
-        assert "nothing to send" in deploy(capsys, board, made)[1]
+        status, out, err = deploy(capsys, board, made)
+        assert (status, err) == (0, "")
+        assert "nothing to send" in out
     os.close(line)
     os.close(other)
 

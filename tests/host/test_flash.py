@@ -70,7 +70,7 @@ def test_an_rp2350_image_has_one_block_of_another_family_before_it(capsys, tmp_p
     assert (status, err) == (0, "")
 
 
-OLD = BANNER.replace(b"1.28", b"1.23")
+OLD = BANNER.replace(b"1.28", b"1.25")
 BAD_IMAGES = {
     "a text": (b"hello\n" * 400, "neither a UF2 file (Pico) nor an ESP32 image"),
     "empty": (b"", "neither a UF2"),
@@ -81,7 +81,7 @@ BAD_IMAGES = {
     "for the RISC-V cores": (uf2(family=0xE48BFF5A), "RISC-V"),
     "for another chip": (uf2(family=0x68ED2B88), "family 0x68ed2b88"),
     "no MicroPython": (uf2(b"CircuitPython 9.1"), "not MicroPython"),
-    "old MicroPython": (uf2(OLD), "MicroPython 1.23: Firmline needs 1.24 or newer"),
+    "old MicroPython": (uf2(OLD), "MicroPython 1.25: Firmline needs 1.26 or newer"),
     "for the other chip": (uf2(family=RP2350), "for RP2350, but the board on"),
     "an ESP32-C3": (esp32(5), "Espressif chip of id 5: expected ESP32 or ESP32-S3"),
 }

@@ -35,10 +35,15 @@ def board(machine=None):
         is_there = False
     if not is_there:
         raise OSError("%s: there is no board %s (docs/wiring.md)" % (_FILE, name))
-    chip = machine.split(" with ")[-1].replace("-", "")
-    if chip.lower() != found.CHIP:  # its pins would be another chip's flash
-        raise OSError("%s: %s has an %s, this is an %s" % (_FILE, name, found.CHIP, chip))
+    if chip(machine) != found.CHIP:  # its pins would be another chip's flash
+        text = "%s: %s has an %s, this is an %s"
+        raise OSError(text % (_FILE, name, found.CHIP, chip(machine)))
     return found
+
+
+def chip(machine):
+    """ "rp2040" and so on, as in the boards' CHIP, of a machine text."""
+    return machine.split(" with ")[-1].replace("-", "").lower()
 
 
 def detected(machine):

@@ -96,7 +96,11 @@ def forget(names):
 
 def strip(module):
     """Take out of it and its classes what only builds an object."""
-    for owner in [module] + [k for k in module.__dict__.values() if isinstance(k, type)]:
-        for name in list(owner.__dict__):
-            if name == "__init__" or name.lstrip("_").startswith("open_") or name in _OPENS:
-                setattr(owner, name, None)
+    for name in _OPENS:
+        if name in module.__dict__:
+            setattr(module, name, None)
+    for kind in list(module.__dict__.values()):
+        if isinstance(kind, type):
+            for name in list(kind.__dict__):
+                if name == "__init__" or name.lstrip("_").startswith("open_") or name in _OPENS:
+                    setattr(kind, name, None)
