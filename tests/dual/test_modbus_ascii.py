@@ -5,6 +5,7 @@ specification's examples; the LRCs are worked out by hand."""
 from modbus_fakes import (
     Clock,
     FakeRegisters,
+    LateFiles,
     ServingLoop,
     Steady,
     assert_serving_allocates_nothing,
@@ -213,3 +214,15 @@ def test_serving_never_allocates():
     loop = ServingLoop(READ, 60)
     loop.server = AsciiServer(loop, 17, Pdu(Steady(), b"", b""))
     assert_serving_allocates_nothing(loop)
+
+
+def test_what_takes_long_is_answered_later_and_in_turn():
+    bench = Bench()
+    files = LateFiles(bench.server.pdu)
+    assert bench.answer_to(b":11140706000500000001C8\r\n" + READ, 5000) == b""
+    files.finish()
+    assert bench.answer_to(b"") == b":111400DB\r\n" + READ_REPLY
+    bench.answer_to(b":11140706000500000001C8\r\n")
+    files.finish(4)
+    assert bench.answer_to(b"") == b":11940457\r\n"
+    assert files.asked == 2 and bench.server.timeouts == 0

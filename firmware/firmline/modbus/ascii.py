@@ -58,7 +58,7 @@ class AsciiServer:
         self.is_awake = False
         self._text = None  # an answer that is not a frame
         self._sent = 0  # bytes of the answer that are out, -1: not even its colon ...
-        self._length = 0  # ... of so many; 0: there is no answer under way
+        self._length = 0  # ... of so many; 0: there is no answer under way, -1: it comes later
         self.ok = 0
         self.exceptions = 0
         self.lrc_errors = 0
@@ -139,8 +139,15 @@ class AsciiServer:
             self._answer(n)
 
     def _answer(self, n):
+        n = self.pdu.answer(n - 2)
+        if n:
+            self._reply(n)
+        else:
+            self._length = -1
+
+    def _reply(self, n):
         tx = self._tx
-        n = 1 + self.pdu.answer(n - 2)
+        n += 1
         if tx[1] & 0x80:
             self.exceptions += 1
         else:
@@ -154,14 +161,18 @@ class AsciiServer:
     def _send(self, now_ms):
         """The next characters, as many as the port has room for, at most two pieces a poll."""
         left = 2
-        while left and self._length and self._port.is_ready():
+        if self._length < 0:
+            self._moved_ms = now_ms
+            if self.pdu.later > 0:
+                self._reply(self.pdu.later)
+        while left and self._length > 0 and self._port.is_ready():
             left -= 1
             if self._text:
                 self._send_text()
             else:
                 self._send_digits()
             self._moved_ms = now_ms
-        if self._length and elapsed_ms(now_ms, self._moved_ms) >= _GIVE_UP_MS:
+        if self._length > 0 and elapsed_ms(now_ms, self._moved_ms) >= _GIVE_UP_MS:
             self.timeouts += 1
             self._length = 0
 

@@ -56,6 +56,9 @@ class RtuServer:
         n = self._port.any()
         if n:
             self._take(n, now_ms)
+        elif self._reply_bytes < 0:
+            if self.pdu.later > 0:
+                self._reply(self.pdu.later)
         elif self._reply_bytes:
             if elapsed_ms(now_ms, self._last_byte_ms) >= self._gap_ms:
                 self._port.write(self._tx, self._reply_bytes)
@@ -97,7 +100,7 @@ class RtuServer:
     def _skip(self, n):
         self.discarded = (self.discarded + n + self._have) & _COUNT_MASK
         self._have = 0
-        self._reply_bytes = 0
+        self._reply_bytes = self.pdu.later = 0
         self._is_skipping = True
 
     def _step(self):
@@ -171,7 +174,14 @@ class RtuServer:
 
     def _answer(self, length):
         """Run one good request of `length` bytes and leave the reply in the transmit buffer."""
-        n = 1 + self.pdu.answer(length - 3)
+        n = self.pdu.answer(length - 3)
+        if n:
+            self._reply(n)
+        else:
+            self._reply_bytes = -1  # later
+
+    def _reply(self, n):
+        n += 1
         tx = self._tx
         if tx[1] & 0x80:
             self.exceptions += 1

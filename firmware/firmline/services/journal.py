@@ -85,7 +85,7 @@ class Journal:
         self._due = _NOTHING
         self._due_s = 0
         self._seen = 0  # events looked at ...
-        self._written = 0  # ... and stored
+        self.written = 0  # ... and stored
         self._pending = 0
         self._pending_s = 0
         self._look_s = 0
@@ -255,18 +255,18 @@ class Journal:
 
     def _save_events(self):
         self._events_s = self._look_s
-        self._saver.save_events(self._files, self.counts, self._events, self._written, self._seen)
-        self._written = self._seen
+        self._saver.save_events(self._files, self.counts, self._events, self.written, self._seen)
+        self.written = self._seen
         self._pending = 0
         self._is_failing = False
 
     # For others
 
     def stored(self):
-        """The stored events: see journal_save.Stored."""
-        from firmline.services.journal_save import Stored
+        """The stored events of earlier boots, 12 bytes each. `written`: changes with them."""
+        from firmline.services.journal_save import earlier_events
 
-        return Stored(self._files, self.counts)
+        return earlier_events(self._files, self.counts)
 
     def flush(self):
         """Before a restart that was asked for: everything, now."""
