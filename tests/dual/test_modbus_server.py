@@ -6,7 +6,6 @@ Frames of the specification's own example (unit 17, address 0x6B). The gap at 96
 
 from modbus_fakes import Clock, FakePort, FakeRegisters, LateFiles, assert_allocates_nothing
 
-from firmline.modbus.crc import crc16
 from firmline.modbus.server import RtuServer
 
 READ = b"\x11\x03\x00\x6b\x00\x02\xb7\x47"
@@ -370,11 +369,6 @@ def test_serving_allocates_nothing():
 
 
 READ_FILE = b"\x11\x14\x07\x06\x00\x05\x00\x00\x00\x01"
-
-
-def sealed(body):
-    crc = crc16(body, len(body))
-    return body + bytes((crc & 0xFF, crc >> 8))
 
 
 def test_what_takes_long_is_answered_later():
