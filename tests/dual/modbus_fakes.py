@@ -188,9 +188,6 @@ class ServingLoop:
         self._at += n
         return n
 
-    def is_ready(self):
-        return True
-
     def write(self, buf, n):
         return n
 

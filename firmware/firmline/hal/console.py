@@ -4,9 +4,9 @@
 It reads byte by byte and only what is there: a read that wants more would wait for it. Ctrl-C
 stays what it is: a board's interpreter raises KeyboardInterrupt by itself; where the terminal
 hands the byte over (a raw one), it is raised here. A host that does not read would hold the
-program up for 500 ms: so it writes byte by byte too, each when the port says that it takes one,
-and keeps what it does not take. (An RP2040 says so from one free byte on, and then waits for room
-for all that it is given: MicroPython 1.28, shared/tinyusb/mp_usbd_cdc.c.)
+program up for 500 ms: so it writes byte by byte too, each when the port says that it takes one.
+(An RP2040 says so from one free byte on, and then waits for room for all that it is given:
+MicroPython, shared/tinyusb/mp_usbd_cdc.c.)
 """
 
 import select
@@ -15,7 +15,6 @@ import sys
 from firmline.core.units import const
 
 _CTRL_C = const(3)
-_PIECE_BYTES = const(16)
 
 
 class Console:
@@ -29,13 +28,8 @@ class Console:
         self._writing = select.poll()
         self._writing.register(sys.stdout, select.POLLOUT)
         self._byte = bytearray(1)
-        self._open_piece()
         self.is_gone = False
         self.errors = 0
-
-    def _open_piece(self):
-        self._piece = bytearray(_PIECE_BYTES)  # what was to be written last ...
-        self._at = self._end = 0  # ... and what of it the port has not taken
 
     def any(self):
         if not self.is_gone:
@@ -59,28 +53,19 @@ class Console:
         buffer[0] = self._byte[0]
         return 1
 
-    def is_ready(self):
-        """It takes 16 bytes."""
-        self._push()
-        return self._at == self._end and self._has_room()
-
     def write(self, buffer, count):
-        for k in range(count):
-            self._piece[k] = buffer[k]
-        self._at = 0
-        self._end = count
-        self._push()
-
-    def _push(self):
-        while self._at < self._end and self._has_room():
-            self._byte[0] = self._piece[self._at]
-            self._at += 1
+        """How many of the bytes the port has taken."""
+        taken = 0
+        while taken < count and self._is_ready():
+            self._byte[0] = buffer[taken]
+            taken += 1
             try:
                 self._out.write(self._byte)
             except OSError:
                 self.errors += 1
+        return taken
 
-    def _has_room(self):
+    def _is_ready(self):
         for _, events in self._writing.ipoll(0):
             return bool(events & select.POLLOUT)
         return False
