@@ -58,7 +58,7 @@ class RtuServer:
             self._take(n, now_ms)
         elif self._reply_bytes < 0:
             if self.pdu.later > 0:
-                self._reply(self.pdu.later)
+                self._answer(0)
         elif self._reply_bytes:
             if elapsed_ms(now_ms, self._last_byte_ms) >= self._gap_ms:
                 self._port.write(self._tx, self._reply_bytes)
@@ -173,14 +173,12 @@ class RtuServer:
         self._is_skipping = False
 
     def _answer(self, length):
-        """Run one good request of `length` bytes and leave the reply in the transmit buffer."""
-        n = self.pdu.answer(length - 3)
-        if n:
-            self._reply(n)
-        else:
+        """Run one good request of `length` bytes, 0: the one that was to be answered later, and
+        leave the reply in the transmit buffer."""
+        n = self.pdu.answer(length - 3) if length else self.pdu.later
+        if n == 0:
             self._reply_bytes = -1  # later
-
-    def _reply(self, n):
+            return
         n += 1
         tx = self._tx
         if tx[1] & 0x80:

@@ -251,14 +251,11 @@ class Journal:
             self.failures += 1
             if not self._is_failing:
                 self._events.add(eventlog.E_STORE, -1)
-                self._tell(error)
+                try:
+                    self._record_cause("store: " + repr(error))
+                except _FAULTS:  # no heap for that either: the event says it
+                    pass
             self._is_failing = True
-
-    def _tell(self, error):
-        try:
-            self._record_cause("store: " + repr(error))
-        except _FAULTS:  # no heap for that either: the event says it
-            pass
 
     def _save_state(self):
         self._state_s = self._look_s

@@ -142,17 +142,14 @@ class Tools:
             return _ILLEGAL_VALUE
         if not self.may_install(request):
             return _ILLEGAL_FUNCTION
-        return self._note(request, 0)
+        return self.answer(0, request, 0)
 
     def answer(self, function, pdu, n):
-        """Functions 20 and 21 for the Pdu, which are answered later; or an exception code."""
+        """Functions 20 and 21 for the Pdu, which are answered later; or an exception code. n 0: a
+        commit. What services.files has to do is done from `poll`, a step each: here, below a
+        server, little is left of the stack, of which an import and a file system take much."""
         if function == _WRITE_FILE and not self.may_install(pdu):
             return _ILLEGAL_FUNCTION
-        return self._note(pdu, n)
-
-    def _note(self, pdu, n):
-        """What services.files has to do is done from `poll`, a step each: here, below a server,
-        little is left of the stack, of which an import and a file system take much."""
         if self._pdu and self._pdu is not pdu:
             return _BUSY
         self._pdu = pdu
