@@ -19,7 +19,7 @@ from firmline.services.eventlog import E_HEAD_END, E_LIMIT_CHANGED, E_METER, E_M
 from firmline.services.telemetry import Telemetry
 
 _SILENCE_MS = const(2)
-_WELL_S = const(60)  # of running; then the crash loop counter begins anew
+_WELL_S = const(90)  # of running, the first save among it; then the crash loop counter begins anew
 _WELL = const(0x0B5A0000)  # marker words of services.boot
 _WANTED = const(0x0B5A0100)
 _FAILED = const(0x200)

@@ -101,6 +101,25 @@ class Wire:
         return self.ends[-1]
 
 
+class LateFiles:
+    """What a Pdu asks for files: `finish` answers with two bytes, or an exception code."""
+
+    def __init__(self, pdu):
+        self._pdu = pdu
+        self.asked = 0
+        pdu.files = self
+
+    def answer(self, function, pdu, n):
+        self.asked += 1
+        pdu.later = -1
+        return 0
+
+    def finish(self, code=0):
+        if self._pdu.later < 0:
+            self._pdu.tx[2] = 0
+            self._pdu.later = self._pdu.reply(code or -2)
+
+
 class FakeRegisters:
     """For RtuServer: a dict of registers; `writes` keeps (address, values) unless silent."""
 
@@ -168,9 +187,6 @@ class ServingLoop:
             buf[k] = self._request[self._at + k]
         self._at += n
         return n
-
-    def is_ready(self):
-        return True
 
     def write(self, buf, n):
         return n

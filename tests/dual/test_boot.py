@@ -136,7 +136,7 @@ def test_each_start_counts_and_the_fifth_that_was_not_well_is_the_last():
         assert hardware.word == KEY + unwell
         assert boot.start(hardware, hardware.build)[0] is hardware
     hardware.steps = []
-    assert refusal(hardware) == "start: 5 starts in a row did not run well for 60 s"
+    assert refusal(hardware) == "start: 5 starts in a row did not run well for 90 s"
     assert "build" not in hardware.steps
     hardware = FakeHardware(SOFT, KEY + 0xFF)
     assert refusal(hardware).startswith("start: 255 starts")

@@ -160,20 +160,6 @@ def test_nothing_due_starts_nothing():
     assert fakes.log == []
 
 
-def test_sample_ready_only_for_new_samples_of_the_meter():
-    fakes = Fakes((NO_JOB, READ))
-    fakes.turns(2)
-    assert fakes.bus.sample_ready is False
-    fakes.links[0].priority = READ
-    fakes.turns(4)
-    assert fakes.bus.sample_ready is True
-    fakes.bus.sample_ready = False
-    fakes.master.outcome = FAILED
-    fakes.turns(4)
-    fakes.bus.poll(0)
-    assert fakes.bus.sample_ready is False
-
-
 def test_next_transaction_starts_in_the_poll_that_frees_the_line():
     fakes = Fakes((READ, READ))
     fakes.bus.poll(0)

@@ -140,7 +140,7 @@ REFUSED = (
     (("timing", {"tick": 100}), "timing.tick", "100", "one of the keys tick_ms, "),
     (("buses.0.parity", "E"), "buses[0].parity", '"E"', "one of none, even"),
     (("buses.0.stop", 2), "buses[0].stop", "2", "one of the keys port, baud, parity"),
-    (("head_end.password", "x"), "head_end.password", '"x"', "timeout_s"),
+    (("head_end.password", "x"), "head_end.password", '"(not shown)"', "timeout_s"),
     (("devices.0.pin", 4), "devices[0].pin", "4", "one of the keys name, type, bus, unit"),
     (("devices.0.max_a", 4), "devices[0].max_a", "4", "poll_ms"),
     (("devices.0.base", 40000), "devices[0].base", "40000", "poll_ms"),  # not a sunspec type
@@ -412,6 +412,31 @@ def test_text_that_is_not_json_is_refused_with_its_place():
         assert error.field == field, (text, str(error))
         assert words in str(error), (text, str(error))
         assert "\n" not in str(error)
+
+
+def test_no_refusal_shows_what_may_be_a_password():
+    """It becomes the cause that anybody can read."""
+    rest = json.dumps(good())[1:]
+    for text in (
+        '"network":{"ssid":"x","password" "hunter22x"},',
+        '"network":{"ssid":"x" "hunter22x"},',
+        '"network":{"ssid":"x","password":hunter22x},',
+        '"network":{"ssid":"x","password":"hunter22x\n"},',
+        '"network":{"ssid":"x","password":"hunter22x},',
+        '"network":"hunter22x",',
+        '"network":{"ssid":"x","Password":"hunter22x"},',
+        '"password":"hunter22x","network":{"ssid":"x"},',
+        '"WiFiPass":"hunter22x",',
+        '"networks":"hunter22x",',
+        '"Password" "hunter22x",',
+    ):
+        text = "{" + text + rest
+        said = str(refusal_of_text(text))
+        assert "hunter" not in said and "not shown" in said, (text, said)
+        assert "line 1 column" in said or "network" in said or "ass" in said, said
+    network = '{"network":{"ssid":"","password":"hunter22x"},'
+    said = str(refusal_of_text(network + rest))
+    assert 'network.ssid = ""' in said
 
 
 def test_a_number_that_only_looks_like_one_is_refused():

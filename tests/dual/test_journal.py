@@ -223,6 +223,49 @@ def test_a_trip_is_saved_within_ten_seconds_with_its_events():
     assert len(files.saves) <= saves + 2, "it stays tripped and is counted once"
 
 
+def damage(files, name):
+    data = bytearray(files._files[name])
+    data[30] ^= 1
+    files._files[name] = bytes(data)
+
+
+def test_a_lock_out_outlives_either_of_its_two_files():
+    for name in ("state.0", "state.1"):
+        files = Disk()
+        store_counts(files, TRIPS=3, LAST_TRIPS=1)
+        bench = start(files)
+        trip(bench)
+        go(bench, 10)
+        damage(files, name)
+        assert start(files).controller.cycle.mode == TRIPPED, name
+
+
+def test_what_is_urgent_is_in_both_files_before_a_restart_that_was_asked_for():
+    files = Disk()
+    bench = start(files)
+    bench.controller.journal.hurry()
+    bench.controller.journal.flush()
+    assert files.count("state") == 2
+    bench.controller.journal.flush()
+    assert files.count("state") == 3
+
+
+def test_a_save_after_a_trip_that_failed_is_tried_again_in_ten_seconds():
+    files = Disk()
+    bench = start(files)
+    files.is_full = True
+    trip(bench)
+    go(bench, 12)
+    assert bench.controller.journal.failures and files.saves == []
+    files.is_full = False
+    go(bench, 20)
+    assert files.count("state") == 2 and counts_of(files)[TRIPS] == 1
+    assert (1, eventlog.E_MODE, TRIPPED) in [(e[0], e[1], e[3]) for e in events_of(files)]
+    saves = len(files.saves)
+    skip(bench, 600)
+    assert len(files.saves) <= saves + 1
+
+
 def test_after_a_trip_a_restart_resumes():
     files = Disk()
     bench = start(files)
@@ -328,17 +371,17 @@ def test_the_events_of_earlier_boots_stay_until_newer_ones_take_their_place():
     assert [e[3] for e in stored if e[3] >= 100] == list(range(118, 150))
 
 
-def test_a_part_of_the_stored_events_can_be_read():
+def test_the_stored_events_of_earlier_boots_can_be_read():
     files = Disk()
     skip(start(files), 620)
-    stored = start(files).controller.journal.stored()
-    buffer = bytearray(12)
-    assert stored.earlier_events() * 12 == files.size("events.0") - 20
-    assert stored.events_before(0, buffer, 12) == 12
-    assert struct.unpack("<HHIi", buffer) == (1, eventlog.E_START, 0, 0)
-    assert stored.events_before(12000, buffer, 12) == 0
-    stored = start(Disk()).controller.journal.stored()
-    assert stored.earlier_events() == 0 and stored.events_before(0, buffer, 12) == -1
+    bench = start(files)
+    stored = bench.controller.journal.stored()
+    assert len(stored) == files.size("events.0") - 20
+    assert struct.unpack("<HHIi", stored[:12]) == (1, eventlog.E_START, 0, 0)
+    skip(bench, 620)
+    assert len(events_of(files)) * 12 > len(stored) > 0
+    assert bench.controller.journal.stored() == stored  # without those of this boot
+    assert start(Disk()).controller.journal.stored() == b""
 
 
 def test_a_full_disk_is_told_once_and_tried_again():
@@ -396,6 +439,61 @@ def test_a_full_heap_is_a_failed_save():
     assert bench.controller.journal.failures == 1 and files.saves == []
     skip(bench, 910)
     assert counts_of(files)[BOOTS] == 1
+
+
+def test_a_full_heap_while_a_save_fails_stops_nothing():
+    """A real one, and a cause that cannot be recorded either."""
+    if not hasattr(micropython, "heap_lock"):
+        raise SkipTest("no heap_lock here")
+    bench = start(Disk())
+    journal = bench.controller.journal
+    load, save = journal._load, journal._save_state
+    load()
+    micropython.heap_lock()
+    try:
+        journal._try(save)
+    finally:
+        micropython.heap_unlock()
+    assert journal.failures == 1
+    assert codes(bench.controller.events).count(eventlog.E_STORE) == 1
+
+
+def test_a_cause_that_cannot_be_recorded_is_only_told_as_an_event():
+    for fault in (MemoryError(), ValueError("no UTF-8")):
+        files = Disk()
+        files.is_full = True
+        bench = start(files)
+
+        def record_cause(text):
+            raise fault  # noqa: B023 - called before the next one
+
+        bench.controller.journal._record_cause = record_cause
+        skip(bench, 70)
+        assert bench.controller.journal.failures >= 1
+        assert codes(bench.controller.events).count(eventlog.E_STORE) == 1
+
+
+def test_a_run_is_well_only_after_the_first_save():
+    """A fault in it would else restart the board every minute for ever."""
+    files = Disk()
+    bench = start(files)
+    go(bench, 86)
+    assert files.count("state") == 1 and bench.hardware.word is None, "not yet"
+    go(bench, 2)
+    assert bench.hardware.word == 0x0B5A0000
+    files = Disk()
+    bench = start(files)
+
+    def save(name, buffer, n, head=b""):
+        raise RuntimeError
+
+    files.save = save
+    try:
+        go(bench, 88)
+    except RuntimeError:
+        assert bench.hardware.word is None
+        return
+    raise AssertionError("no fault")
 
 
 def test_what_only_saves_is_here_only_for_a_save():

@@ -5,6 +5,7 @@ specification's examples; the LRCs are worked out by hand."""
 from modbus_fakes import (
     Clock,
     FakeRegisters,
+    LateFiles,
     ServingLoop,
     Steady,
     assert_serving_allocates_nothing,
@@ -28,12 +29,12 @@ REPORT_ID_REFUSED = b":1191015D\r\n"
 
 
 class Console:
-    """Bytes one by one; `room`: how often it is ready to take sixteen more."""
+    """Bytes one by one; `room`: how many it takes."""
 
     def __init__(self):
         self.waiting = b""
         self.sent = bytearray()
-        self.room = 1000
+        self.room = 1000000
         self.looks = 0
 
     def any(self):
@@ -46,14 +47,13 @@ class Console:
         self.waiting = self.waiting[1:]
         return 1
 
-    def is_ready(self):
-        return self.room > 0
-
     def write(self, buf, n):
-        assert self.room > 0 and n <= 16
-        self.room -= 1
+        assert 0 < n <= 16
+        n = min(n, self.room)
+        self.room -= n
         for k in range(n):
             self.sent.append(buf[k])
+        return n
 
 
 class Bench:
@@ -190,15 +190,19 @@ def test_an_idle_console_is_looked_at_twenty_times_a_second():
 
 def test_the_answer_waits_for_room_and_is_given_up_when_nobody_reads():
     bench = Bench()
-    bench.port.room = 2
-    assert bench.answer_to(READ, 300) == b":110304022B006457"
-    bench.port.room = 1
-    assert bench.answer_to(b"", 100) == b"\r\n"
-    bench.port.room = 1
-    assert bench.answer_to(READ, 1400) == b":"
-    assert bench.server.timeouts == 1
-    bench.port.room = 9
-    assert bench.answer_to(READ) == READ_REPLY
+    bench.port.room = 0
+    said = bench.answer_to(READ, 300)
+    for at in range(len(READ_REPLY)):  # byte by byte, whatever the pieces are
+        assert said == READ_REPLY[:at]
+        bench.port.room = 1
+        said += bench.answer_to(b"", 20)
+    assert said == READ_REPLY
+    for room in range(len(READ_REPLY)):
+        bench.port.room = room
+        assert bench.answer_to(READ, 1400) == READ_REPLY[:room]
+        assert bench.server.timeouts == room + 1
+        bench.port.room = 100
+        assert bench.answer_to(READ) == READ_REPLY
 
 
 def test_the_longest_read_is_one_frame():
@@ -213,3 +217,15 @@ def test_serving_never_allocates():
     loop = ServingLoop(READ, 60)
     loop.server = AsciiServer(loop, 17, Pdu(Steady(), b"", b""))
     assert_serving_allocates_nothing(loop)
+
+
+def test_what_takes_long_is_answered_later_and_in_turn():
+    bench = Bench()
+    files = LateFiles(bench.server.pdu)
+    assert bench.answer_to(b":11140706000500000001C8\r\n" + READ, 5000) == b""
+    files.finish()
+    assert bench.answer_to(b"") == b":111400DB\r\n" + READ_REPLY
+    bench.answer_to(b":11140706000500000001C8\r\n")
+    files.finish(4)
+    assert bench.answer_to(b"") == b":11940457\r\n"
+    assert files.asked == 2 and bench.server.timeouts == 0

@@ -4,7 +4,7 @@
 Frames of the specification's own example (unit 17, address 0x6B). The gap at 9600 baud is 4 ms.
 """
 
-from modbus_fakes import Clock, FakePort, FakeRegisters, assert_allocates_nothing
+from modbus_fakes import Clock, FakePort, FakeRegisters, LateFiles, assert_allocates_nothing
 
 from firmline.modbus.server import RtuServer
 
@@ -366,3 +366,39 @@ class Requests:
 def test_serving_allocates_nothing():
     for request in (READ, WRITE_TWO, WRITE_ONE, READ_FAR, REPORT_ID, OTHER_READ + OTHER_REPLY):
         assert_allocates_nothing(Requests(request), 40)
+
+
+READ_FILE = b"\x11\x14\x07\x06\x00\x05\x00\x00\x00\x01"
+
+
+def test_what_takes_long_is_answered_later():
+    for code, reply in ((0, b"\x11\x14\x00"), (4, b"\x11\x94\x04")):
+        bench = Bench()
+        files = LateFiles(bench.server.pdu)
+        bench.hear(sealed(READ_FILE))
+        for _ in range(100):
+            assert bench.answer() == []
+        assert bench.server.wait_ms(bench.clock.now_ms) == 1
+        files.finish(code)
+        bench.poll(1)
+        assert bench.answer() == [sealed(reply)]
+        assert files.asked == 1 and bench.answer() == []
+        assert (bench.server.ok, bench.server.exceptions) == (code == 0, code == 4)
+
+
+def test_a_request_in_the_meantime_ends_what_was_to_be_answered_later():
+    bench = Bench()
+    files = LateFiles(bench.server.pdu)
+    bench.hear(sealed(READ_FILE))
+    bench.hear(READ)  # its sender has given up; this one is not looked at
+    assert bench.server.pdu.later == 0
+    files.finish()
+    for _ in range(10):
+        assert bench.answer() == []
+    bench.hear(READ, 100)
+    assert bench.answer() == [READ_REPLY]
+    bench.hear(sealed(READ_FILE))
+    assert files.asked == 2
+    files.finish()
+    bench.poll(1)
+    assert bench.answer() == [sealed(b"\x11\x14\x00")]

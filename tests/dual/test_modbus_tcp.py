@@ -4,6 +4,7 @@
 from modbus_fakes import (
     Clock,
     FakeRegisters,
+    LateFiles,
     ServingLoop,
     Steady,
     assert_serving_allocates_nothing,
@@ -202,3 +203,32 @@ def test_serving_never_allocates():
     loop = ServingLoop(READ, 30)
     loop.server = TcpServer(loop, 17, Steady(), 0)
     assert_serving_allocates_nothing(loop)
+
+
+READ_FILE = b"\x00\x07\x00\x00\x00\x0a\x11\x14\x07\x06\x00\x05\x00\x00\x00\x01"
+LATE_REPLY = b"\x00\x07\x00\x00\x00\x03\x11\x14\x00"
+
+
+def test_what_takes_long_is_answered_later_and_in_turn():
+    bench = Bench()
+    files = LateFiles(bench.server.pdu)
+    assert bench.answer_to(READ_FILE + READ, 500) == b""
+    files.finish()
+    assert bench.answer_to(b"") == LATE_REPLY + READ_REPLY
+    assert files.asked == 1 and bench.server.ok == 2
+    bench.answer_to(READ_FILE)
+    files.finish(4)
+    assert bench.answer_to(b"") == LATE_REPLY[:-2] + b"\x94\x04"
+
+
+def test_another_client_does_not_get_what_was_to_be_answered_later():
+    bench = Bench()
+    files = LateFiles(bench.server.pdu)
+    bench.answer_to(READ_FILE)
+    bench.listener.hang_up()
+    bench.run(100)
+    bench.listener.call()
+    bench.run(100)
+    files.finish()
+    assert bench.answer_to(b"", 100) == b""
+    assert bench.answer_to(READ) == READ_REPLY

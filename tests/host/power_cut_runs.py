@@ -344,11 +344,7 @@ def run_journal():
                 tally.note(trips, boot - 1, boot)
                 assert again.counts[IMPORT] == 5 * trips
                 assert again.counts[BOOTS] == trips + 1
-                first = bytearray(12)
-                stored = again.stored()
-                stored.earlier_events()
-                got = stored.events_before(0, first, 12)
-                assert got == 12 or (boot == 1 and got == -1)
+                assert len(again.stored()) >= 12 or boot == 1
         flash.reset(after)
         mount(flash)
     tally.print()

@@ -3,8 +3,10 @@
 
 It reads byte by byte and only what is there: a read that wants more would wait for it. Ctrl-C
 stays what it is: a board's interpreter raises KeyboardInterrupt by itself; where the terminal
-hands the byte over (a raw one), it is raised here. `is_ready` comes before writing, because a host
-that does not read would hold the program up.
+hands the byte over (a raw one), it is raised here. A host that does not read would hold the
+program up for 500 ms: so it writes byte by byte too, each when the port says that it takes one.
+(An RP2040 says so from one free byte on, and then waits for room for all that it is given:
+MicroPython, shared/tinyusb/mp_usbd_cdc.c.)
 """
 
 import select
@@ -51,13 +53,19 @@ class Console:
         buffer[0] = self._byte[0]
         return 1
 
-    def is_ready(self):
+    def write(self, buffer, count):
+        """How many of the bytes the port has taken."""
+        taken = 0
+        while taken < count and self._is_ready():
+            self._byte[0] = buffer[taken]
+            taken += 1
+            try:
+                self._out.write(self._byte)
+            except OSError:
+                self.errors += 1
+        return taken
+
+    def _is_ready(self):
         for _, events in self._writing.ipoll(0):
             return bool(events & select.POLLOUT)
         return False
-
-    def write(self, buffer, count):
-        try:
-            self._out.write(buffer, count)
-        except OSError:
-            self.errors += 1

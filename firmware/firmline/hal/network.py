@@ -29,6 +29,7 @@ _CLIENT = const(0x23)  # version 4, mode 3
 _EPOCH_2024 = 3913056000  # of 2024-01-01 in NTP's seconds since 1900
 _FIRST_S = const(74000000)  # 2026-05-06: before this firmware nothing was measured
 _LAST_S = const(1000000000)  # 2055: still a small integer
+_FAULTS = (OSError, MemoryError)  # made here: later there may be no heap
 
 
 class Station:
@@ -48,7 +49,7 @@ class Station:
     def poll(self, now_ms):
         try:
             self._step(now_ms)
-        except OSError:  # the driver is busy or failed: as if nothing had come of it
+        except _FAULTS:  # the driver is busy or failed: as if nothing had come of it
             self._give_up(now_ms)
 
     def _step(self, now_ms):
@@ -108,7 +109,7 @@ class Clock:
             self._base_ms = (self._base_ms + 60000) & 0x3FFFFFFF
         try:
             self._step(now_ms)
-        except OSError:
+        except _FAULTS:
             self._close()
 
     def _step(self, now_ms):

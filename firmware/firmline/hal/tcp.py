@@ -2,12 +2,14 @@
 """A TCP port for one client, on the desktop and on boards whose network is up.
 
 A second client is hung up on at once, so that it knows. Never blocks; a fault of the client's
-connection ends it and is counted, nothing is raised after opening. The contract is in
-modbus/tcp.py. Taking in a client allocates, waiting for one does not.
+connection, or a full heap, ends it and is counted; nothing is raised after opening. The contract
+is in modbus/tcp.py. Taking in a client allocates, waiting for one does not.
 """
 
 import select
 import socket
+
+_FAULTS = (OSError, MemoryError)  # made here: later there may be no heap
 
 
 class Listener:
@@ -41,6 +43,7 @@ class Listener:
         return is_there
 
     def _take_in(self):
+        client = None
         try:
             client = self._server.accept()[0]
             if self._client is not None:
@@ -48,8 +51,10 @@ class Listener:
                 return
             client.setblocking(False)
             self._poll.register(client, select.POLLIN)
-        except OSError:
+        except _FAULTS:
             self.errors += 1
+            if client is not None:
+                client.close()
             return
         self._client = client
         self.is_open = True
@@ -59,7 +64,7 @@ class Listener:
         """At most len(buffer) bytes; 0: none now, -1: the client has gone, which closes it."""
         try:
             count = self._client.readinto(buffer)
-        except OSError:
+        except _FAULTS:
             self.errors += 1
             count = 0
         if count:
@@ -72,7 +77,7 @@ class Listener:
     def write(self, buffer, count):
         try:
             return self._client.write(buffer, count) or 0
-        except OSError:
+        except _FAULTS:
             self.errors += 1
             self.hang_up()
             return -1

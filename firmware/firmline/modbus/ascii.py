@@ -9,8 +9,8 @@ allocates nothing but that line; a port may raise KeyboardInterrupt where Ctrl-C
 An idle console is looked at every 50 ms at most, and at every poll for a while after a byte. The
 answer leaves in pieces as the port has room, and is given up when nobody reads.
 
-The port: any() -> at least one byte can be read, readinto(buf, 1), write(buf, n), and
-is_ready() -> it takes 16 bytes at once.
+The port: any() -> at least one byte can be read, readinto(buf, 1), and write(buf, n) -> bytes
+that it has taken, without waiting for more room.
 Loaded and called by services.tools. Source: Modbus over Serial Line V1.02, 2.5.2.
 """
 
@@ -58,7 +58,8 @@ class AsciiServer:
         self.is_awake = False
         self._text = None  # an answer that is not a frame
         self._sent = 0  # bytes of the answer that are out, -1: not even its colon ...
-        self._length = 0  # ... of so many; 0: there is no answer under way
+        self._unsent = 0  # characters of the piece that the port has not taken
+        self._length = 0  # ... of so many; 0: there is no answer under way, -1: it comes later
         self.ok = 0
         self.exceptions = 0
         self.lrc_errors = 0
@@ -139,8 +140,15 @@ class AsciiServer:
             self._answer(n)
 
     def _answer(self, n):
+        n = self.pdu.answer(n - 2)
+        if n:
+            self._reply(n)
+        else:
+            self._length = -1
+
+    def _reply(self, n):
         tx = self._tx
-        n = 1 + self.pdu.answer(n - 2)
+        n += 1
         if tx[1] & 0x80:
             self.exceptions += 1
         else:
@@ -154,19 +162,35 @@ class AsciiServer:
     def _send(self, now_ms):
         """The next characters, as many as the port has room for, at most two pieces a poll."""
         left = 2
-        while left and self._length and self._port.is_ready():
-            left -= 1
-            if self._text:
-                self._send_text()
-            else:
-                self._send_digits()
+        if self._length < 0:
             self._moved_ms = now_ms
-        if self._length and elapsed_ms(now_ms, self._moved_ms) >= _GIVE_UP_MS:
+            if self.pdu.later > 0:
+                self._reply(self.pdu.later)
+        while left and self._length > 0:
+            left -= 1
+            if not self._unsent:
+                self._unsent = self._take_text() if self._text else self._take_digits()
+            if not self._unsent:
+                self._length = 0
+            elif self._push():
+                self._moved_ms = now_ms
+            else:
+                left = 0
+        if self._length > 0 and elapsed_ms(now_ms, self._moved_ms) >= _GIVE_UP_MS:
             self.timeouts += 1
-            self._length = 0
+            self._length = self._unsent = 0
 
-    def _send_digits(self):
-        """The next piece: the colon, the digits of up to eight bytes, or CR and LF."""
+    def _push(self):
+        """How much of the piece the port takes; the rest of it moves to the front."""
+        piece = self._piece
+        taken = self._port.write(piece, self._unsent)
+        self._unsent -= taken
+        for k in range(self._unsent):
+            piece[k] = piece[k + taken]
+        return taken
+
+    def _take_digits(self):
+        """The next piece: the colon, the digits of up to eight bytes, or CR and LF; its length."""
         piece = self._piece
         count = 0
         while count < _PIECE_BYTES and 0 <= self._sent < self._length:
@@ -179,23 +203,21 @@ class AsciiServer:
             piece[0] = _COLON
             count = 1
             self._sent = 0
-        elif count == 0:
+        elif count == 0 and self._sent == self._length:
             piece[0] = _CR
             piece[1] = _LF
             count = 2
-            self._length = 0
-        self._port.write(piece, count)
+            self._sent += 1
+        return count
 
-    def _send_text(self):
+    def _take_text(self):
         text = self._text or b""
         count = 0
         while count < _PIECE_BYTES and self._sent < self._length:
             self._piece[count] = text[self._sent]
             self._sent += 1
             count += 1
-        self._port.write(self._piece, count)
-        if self._sent == self._length:
-            self._length = 0
+        return count
 
 
 def _digit(char):

@@ -9,7 +9,9 @@ allocates or raises. What the registers mean is decided by `registers`:
 A write must be refused as a whole or applied as a whole: that is up to `registers`.
 
 Functions: 3 and 4 read, 6 and 16 write; 20 and 21 (file records) where `files` is set:
-    answer(function, pdu, n) -> bytes of the reply in tx[1:], at least 2, or -exception code
+    answer(function, pdu, n) -> exception code, or 0 after setting `later`
+What takes long is answered later: who does it sets `later` to -1, and to what `reply` returns
+once it is done. rx stays until then, or the server gives it up and sets `later` to 0.
 Source: Modbus Application Protocol V1.1b3.
 """
 
@@ -43,9 +45,12 @@ class Pdu:
         self.tx = tx
         self.rights = rights
         self.files = None
+        self.later = 0
 
     def answer(self, n):
-        """Run the request of n >= 1 bytes in rx[1:]; returns how many bytes tx[1:] now has."""
+        """Run the request of n >= 1 bytes in rx[1:]; returns how many bytes tx[1:] now has, 0:
+        they come later."""
+        self.later = 0
         function = self.rx[1]
         if function == READ_HOLDING or function == READ_INPUT:
             code = self._read(n)
@@ -54,13 +59,17 @@ class Pdu:
         elif function == WRITE_SINGLE:
             code = self._write_single(n)
         elif self.files and (function == READ_FILE or function == WRITE_FILE):
-            code = -self.files.answer(function, self, n)
+            code = self.files.answer(function, self, n)
         else:
             code = ILLEGAL_FUNCTION
+        return 0 if self.later and code <= 0 else self.reply(code)
+
+    def reply(self, code):
+        """Head of the reply: of -code bytes in all, or with that exception code; its bytes."""
+        self.tx[1] = self.rx[1]
         if code <= 0:
-            self.tx[1] = function
             return -code
-        self.tx[1] = function | 0x80
+        self.tx[1] |= 0x80
         self.tx[2] = code
         return 2
 

@@ -56,6 +56,9 @@ class RtuServer:
         n = self._port.any()
         if n:
             self._take(n, now_ms)
+        elif self._reply_bytes < 0:
+            if self.pdu.later > 0:
+                self._answer(0)
         elif self._reply_bytes:
             if elapsed_ms(now_ms, self._last_byte_ms) >= self._gap_ms:
                 self._port.write(self._tx, self._reply_bytes)
@@ -97,7 +100,7 @@ class RtuServer:
     def _skip(self, n):
         self.discarded = (self.discarded + n + self._have) & _COUNT_MASK
         self._have = 0
-        self._reply_bytes = 0
+        self._reply_bytes = self.pdu.later = 0
         self._is_skipping = True
 
     def _step(self):
@@ -170,8 +173,13 @@ class RtuServer:
         self._is_skipping = False
 
     def _answer(self, length):
-        """Run one good request of `length` bytes and leave the reply in the transmit buffer."""
-        n = 1 + self.pdu.answer(length - 3)
+        """Run one good request of `length` bytes, 0: the one that was to be answered later, and
+        leave the reply in the transmit buffer."""
+        n = self.pdu.answer(length - 3) if length else self.pdu.later
+        if n == 0:
+            self._reply_bytes = -1  # later
+            return
+        n += 1
         tx = self._tx
         if tx[1] & 0x80:
             self.exceptions += 1

@@ -47,7 +47,7 @@ class TcpServer:
         )
         self._session = 0
         self._have = 0  # bytes in _rx
-        self._unsent = 0  # bytes of the answer, at the start of _tx
+        self._unsent = 0  # bytes of the answer, at the start of _tx; -1: it comes later
         self._chunk_at = 0  # what of the chunk is not looked at yet
         self._chunk_have = 0
         self._looked_ms = 0
@@ -80,7 +80,7 @@ class TcpServer:
     def _begin(self, now_ms):
         """Another client: nothing of the last one's counts."""
         self._session = self._listener.session
-        self._have = self._unsent = self._chunk_at = self._chunk_have = 0
+        self._have = self._unsent = self._chunk_at = self._chunk_have = self.pdu.later = 0
         self._moved_ms = now_ms
 
     def _look_at_silence(self, silent_ms):
@@ -131,6 +131,13 @@ class TcpServer:
             tx[7] = self._rx[7] | 0x80
             tx[8] = _NOBODY
             n = 2
+        if n:
+            self._reply(n)
+        else:
+            self._unsent = -1
+
+    def _reply(self, n):
+        tx = self._tx
         if tx[7] & 0x80:
             self.exceptions += 1
         else:
@@ -142,7 +149,10 @@ class TcpServer:
 
     def _send(self, now_ms):
         before = self._unsent
-        self._push()
+        if before > 0:
+            self._push()
+        elif self.pdu.later > 0:
+            self._reply(self.pdu.later)
         if self._unsent != before:
             self._moved_ms = now_ms
 

@@ -238,7 +238,7 @@ def build_tools(config, controller, hardware, server):
         record.find()
         tools.lengths[3] = record.length
     if controller.journal:
-        tools.earlier = controller.journal.stored().earlier_events()
+        tools.earlier = len(controller.journal.stored()) // 12
     if source["refused"]:
         controller.events.add(E_CONFIG_REFUSED, source["refused"])
     if source["is_other"]:

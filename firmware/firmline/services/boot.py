@@ -3,7 +3,7 @@
 
     1 outputs safe (boot.py has done it before anything else; here once more)
     2 why the chip started: its own word, and the marker that the last run left
-    3 crash loop: after five starts in a row that did not run well for 60 s, safe mode
+    3 crash loop: after five starts in a row that did not run well for 90 s, safe mode
     4 self-test
     5 configuration, and everything that it names: ports, pins, devices
 
@@ -55,7 +55,7 @@ def start(hardware, build):
         if reason == WATCHDOG:
             hardware.record_cause("start: the watchdog has reset the chip, the program hung")
         if unwell >= MOST_UNWELL_STARTS:
-            raise BootError("start: %d starts in a row did not run well for 60 s" % unwell)
+            raise BootError("start: %d starts in a row did not run well for 90 s" % unwell)
         test_crc()
         test_ticks(hardware)
         config = load_in_force(hardware)

@@ -32,7 +32,6 @@ class Bus:
         self.master = master
         self.links = links
         self.meter_index = meter_index
-        self.sample_ready = False  # set for each new sample of the meter; the reader clears it
         self._active = -1
         self._last = 0  # whose turn it was among the others
         self._slots_without_meter = 0
@@ -86,10 +85,7 @@ class Bus:
 
     def _finish(self, state, now_ms):
         link = self.links[self._active]
-        samples = link.samples
         link.finish(self.master, state, now_ms)
-        if self._active == self.meter_index and link.samples != samples:
-            self.sample_ready = True
         self._has_failed = state == FAILED
         self._wake[self._active] = 1
         self._active = -1

@@ -143,8 +143,8 @@ class ConfigError(Exception):
     """`field` is a path such as devices[2].unit; `value` is as given, or MISSING."""
 
     def __init__(self, field, value, accepted):
-        if field.startswith("network.") and field[8:] not in ("ssid", "ntp_server"):
-            value = MISSING if value is MISSING else "(not shown)"  # also a misspelt password
+        if value is not MISSING and _may_hold_password(field):
+            value = "(not shown)"
         super().__init__(field, value, accepted)
         self.field = field
         self.value = value
@@ -152,6 +152,14 @@ class ConfigError(Exception):
 
     def __str__(self):
         return "config: %s = %s: accepted is %s" % (self.field, shown(self.value), self.accepted)
+
+
+def _may_hold_password(field):
+    """Also a misspelt one, or one that is not where it belongs: a refusal ends up in the identity,
+    which anybody may read."""
+    if field in ("network.ssid", "network.ntp_server"):
+        return False
+    return field.startswith("network") or "pass" in field.lower()
 
 
 def shown(value):

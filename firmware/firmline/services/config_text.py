@@ -140,4 +140,6 @@ def _refuse(data, start, end, accepted):
             line_start = at + 1
     column = len(data[line_start:start].decode()) + 1
     token = data[start:end].decode()[:40]
+    if b"network" in data or b"pass" in data.lower():
+        token = "(not shown)"  # it may be the password
     raise ConfigError("line %d column %d" % (line, column), token, accepted)

@@ -39,7 +39,9 @@ _READ_FILE = const(20)
 _REFERENCE = const(6)
 _MOST_RECORD = const(9999)
 _MOST_BYTES = const(16384)  # of a staged file
-_MOST_PDU = const(253)
+_ONE_PART = const(9)  # bytes of a request
+_MOST_COUNT = const(124)  # registers that an answer has room for
+_ECHO_BYTES = const(5)
 _EVENT_BYTES = const(16)
 _EARLIER = const(0xFFFFFFFF)
 IDENTITY_BYTES = const(512)
@@ -67,31 +69,44 @@ class Files:
         self._record = TwoGenerations(hardware.files, "record", RECORD_SCHEMA, _MOST_BYTES)
         self._text = None  # a configuration that is not in the store
         self._identity = b""
+        self._checksums = None  # of files 1 and 4
+        self._earlier = b""  # the stored events of earlier boots ...
+        self._earlier_at = -1  # ... when the journal had stored so many
+        self._staged = _NOTHING
         self.staged_file = 0
-        self._config.find()
-        self._config.keep(tools.in_force)
-        self._record.find()
-        self.forget()
+        self._steps = self._open()
 
     def run(self, request, n):
-        """What services.tools is asked for: a file request of n bytes, else a commit, or the line
-        for a person where there is no request."""
+        """A step of what services.tools is asked for: a file request of n bytes, else a commit, or
+        the line for a person where there is no request. 0 where there are more steps, else what
+        Pdu.reply takes, or the line. A step is what control can wait for; a commit is not."""
         if request is None:
             return self._status()
-        return self._answer(request, n) if n else self._commit(request)
+        for _ in self._steps:  # the next one alone
+            return 0
+        return self._answer(request, n) if n else self._commit(request) or -_ECHO_BYTES
+
+    def _open(self):
+        self._config.find()
+        self._config.keep(self._tools.in_force)
+        yield
+        self._record.find()
+        self._tools.lengths[3] = self._record.length
+        yield
 
     def _answer(self, pdu, n):
-        """Run function 20 or 21 of n bytes; bytes of the reply in tx[1:], or -exception code."""
+        """Run function 20 or 21 of n bytes: -bytes of the reply in tx[1:], an exception code, or 0
+        when `_steps` have to come first."""
         rx = pdu.rx
         if n < 9 or n != 2 + rx[2]:
-            return -_ILLEGAL_VALUE
+            return _ILLEGAL_VALUE
         if rx[1] == _READ_FILE:
-            return self._read_groups(pdu, n)
+            return self._read_part(pdu, n)
         code = self._write_groups(rx, n, False) or self._write_groups(rx, n, True)
         if code:
-            return -code
+            return code
         pdu.tx[2 : n + 1] = rx[2 : n + 1]
-        return n
+        return -n
 
     def _commit(self, request):
         """Registers file, length, CRC-32 high, low: 0, or an exception code."""
@@ -109,6 +124,7 @@ class Files:
         except OSError:
             return _DEVICE_FAILURE
         self._config.keep(self._tools.in_force)
+        self._checksums = None
         self.forget()
         return 0
 
@@ -118,27 +134,40 @@ class Files:
         self.staged_file = self._tools.lengths[1] = 0
         self._tools.lengths[3] = self._record.length
 
-    def _read_groups(self, pdu, n):
-        rx = pdu.rx
-        if (n - 2) % 7:
-            return -_ILLEGAL_VALUE
-        to = 3
-        for at in range(3, n + 1, 7):
-            kind, file, record, count = struct.unpack_from(">BHHH", rx, at)
-            if kind != _REFERENCE or record > _MOST_RECORD:
-                return -_ILLEGAL_ADDRESS
-            if count < 1 or to + 1 + 2 * count > _MOST_PDU:
-                return -_ILLEGAL_VALUE
-            if self._is_hidden(file) and not self._tools.may_install(pdu):
-                return -_ILLEGAL_FUNCTION
-            code = self._read(file, 2 * record, memoryview(pdu.tx)[to + 2 : to + 2 + 2 * count])
-            if code:
-                return -code
-            pdu.tx[to] = 1 + 2 * count
-            pdu.tx[to + 1] = _REFERENCE
-            to += 2 + 2 * count
-        pdu.tx[2] = to - 3
-        return to - 1
+    def _read_part(self, pdu, n):
+        """One part a request: more of them would be more work than control can wait for."""
+        if n != _ONE_PART:
+            return _ILLEGAL_VALUE
+        kind, file, record, count = struct.unpack_from(">BHHH", pdu.rx, 3)
+        if kind != _REFERENCE or record > _MOST_RECORD:
+            return _ILLEGAL_ADDRESS
+        if not 1 <= count <= _MOST_COUNT:
+            return _ILLEGAL_VALUE
+        if self._is_hidden(file) and not self._tools.may_install(pdu):
+            return _ILLEGAL_FUNCTION
+        self._steps = self._steps_before(file)
+        for _ in self._steps:
+            return 0
+        code = self._read(file, 2 * record, memoryview(pdu.tx)[5 : 5 + 2 * count])
+        pdu.tx[2] = 2 + 2 * count
+        pdu.tx[3] = 1 + 2 * count
+        pdu.tx[4] = _REFERENCE
+        return code or -4 - 2 * count
+
+    def _steps_before(self, file):
+        """What reading a file needs, once while this is loaded; each step a few openings of files
+        at most."""
+        if file == _IDENTITY and not self._checksums:
+            config = self._config.crc32() if self._tools.in_force else self._crc32_by_hand()
+            yield
+            self._checksums = config, self._record.crc32()
+            yield
+        journal = self._controller.journal
+        if file == _EVENTS and journal and journal.written != self._earlier_at:
+            self._earlier_at = journal.written
+            self._earlier = journal.stored()
+            self._tools.earlier = len(self._earlier) // EVENT_BYTES
+            yield
 
     def _is_hidden(self, file):
         """What holds, or may hold, the password of a network."""
@@ -167,12 +196,19 @@ class Files:
     def _read_config(self, offset, buffer):
         if self._tools.in_force:
             return self._config.read_at(offset, buffer, len(buffer))
+        return _copy(self._text_by_hand(), offset, buffer)
+
+    def _text_by_hand(self):
+        """config.json, b"" for none."""
         if self._text is None:
             try:
                 self._text = self._hardware.read_config().encode()
             except (OSError, ValueError):  # ValueError: not a text
-                return -1
-        return _copy(self._text, offset, buffer)
+                return b""
+        return self._text
+
+    def _crc32_by_hand(self):
+        return binascii.crc32(self._text_by_hand()) & 0xFFFFFFFF
 
     def _read_events(self, offset, buffer):
         """Event by event: the part that is asked for is copied."""
@@ -191,18 +227,13 @@ class Files:
         one = bytearray(_EVENT_BYTES)
         events = self._controller.events
         journal = self._controller.journal
-        boot = 0
-        if journal:
-            boot = journal.counts[BOOTS] & 0xFFFF
-            stored = journal.stored()
-            self._tools.earlier = stored.earlier_events()
-            while number < self._tools.earlier:
-                stored.events_before(number * EVENT_BYTES, one, EVENT_BYTES)
-                row = struct.unpack_from("<HHIi", one)
-                struct.pack_into(">IIHHi", one, 0, _EARLIER, row[2], row[0], row[1], row[3])
-                yield one
-                number += 1
-            number -= self._tools.earlier
+        boot = journal.counts[BOOTS] & 0xFFFF if journal else 0
+        earlier = len(self._earlier) // EVENT_BYTES
+        for k in range(number, earlier):
+            row = struct.unpack_from("<HHIi", self._earlier, k * EVENT_BYTES)
+            struct.pack_into(">IIHHi", one, 0, _EARLIER, row[2], row[0], row[1], row[3])
+            yield one
+        number = max(0, number - earlier)
         for sequence, time_s, code, value in events.since(events.dropped + number):
             struct.pack_into(">IIHHi", one, 0, sequence, time_s, boot, code, value)
             yield one
@@ -263,33 +294,21 @@ class Files:
             "service": bool(hardware.is_service()),
             "schema": CONFIG_SCHEMA,
             "config_generation": tools.in_force,
-            "config_crc32": self._crc32(self._read_config),
-            "record_crc32": self._crc32(self._read_record),
+            "config_crc32": self._checksums[0],
+            "record_crc32": self._checksums[1],
             "failures": tools.failures,
             "free": gc.mem_free() if hasattr(gc, "mem_free") else 0,
             "cause": "",
         }
         room = IDENTITY_BYTES - len(json.dumps(identity))
-        cause = hardware.last_cause()
-        while len(json.dumps(cause)) - 2 > room:  # quotes take two characters each
-            cause = cause[:-8]
+        cause = hardware.last_cause()[:room]
+        over = len(json.dumps(cause)) - 2 - room
+        while over > 0:  # quotes take two characters each
+            cause = cause[: -(over + 1) // 2]
+            over = len(json.dumps(cause)) - 2 - room
         identity["cause"] = cause
         text = json.dumps(identity).encode()
         return text + b" " * (IDENTITY_BYTES - len(text))
-
-    def _read_record(self, offset, buffer):
-        return self._record.read_at(offset, buffer, len(buffer))
-
-    def _crc32(self, read):
-        """Of a whole file; 0 where there is none."""
-        part = bytearray(64)
-        crc = offset = 0
-        got = read(0, part)
-        while got > 0:
-            crc = binascii.crc32(memoryview(part)[:got], crc)
-            offset += got
-            got = read(offset, part)
-        return crc & 0xFFFFFFFF
 
 
 def _copy(data, offset, buffer):

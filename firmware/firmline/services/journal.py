@@ -7,6 +7,7 @@ takes (on an RP2040 with interrupts off), so it waits for a moment in which no l
 under way or due for 50 ms; after 4 s the end of any transaction will do, after 8 s any moment: a
 busy line must not starve the store. One step a cycle, of which loading is the first. A fault of
 the disk or a full heap is counted, logged and tried again in 15 min; the controller goes on.
+What is urgent is written twice, so that both generations have it, and tried again in 10 s.
 
 The fourth trip within 30 days of uptime locks the site out: journal_start.py sets it tripped
 until an installer starts it with the service jumper fitted (the shape of ENA EREC G100).
@@ -55,6 +56,8 @@ _NOTHING = const(0)
 _STATE = const(1)
 _EVENTS = const(2)
 _COLLECT = const(4)
+_RETRY_S = const(10)
+_FAULTS = (OSError, MemoryError, ImportError, ValueError)  # made here: later there may be no heap
 _MODULES = ("journal_save", "store")
 
 
@@ -78,6 +81,7 @@ class Journal:
         self._fallbacks = 0
         self._is_changed = True  # a boot more
         self._is_urgent = False
+        self._owed = 0  # saves of what is urgent
         self._is_failing = False
         self._open_times()
 
@@ -85,7 +89,7 @@ class Journal:
         self._due = _NOTHING
         self._due_s = 0
         self._seen = 0  # events looked at ...
-        self._written = 0  # ... and stored
+        self.written = 0  # ... and stored
         self._pending = 0
         self._pending_s = 0
         self._look_s = 0
@@ -99,8 +103,9 @@ class Journal:
         self._was_on = bytearray(len(relays))
 
     def hurry(self):
-        """Save within 10 s."""
+        """Save within 10 s, twice: one file that is damaged then costs nothing."""
         self._is_urgent = self._is_changed = True
+        self._owed = 2
 
     # In every cycle
 
@@ -162,6 +167,8 @@ class Journal:
             self._is_changed = True
         self._count_events()
         due = self._due
+        if self._owed and now_s - self._state_s >= _RETRY_S:
+            self._is_urgent = True
         wait_s = _SAVE_S if self._is_changed else _UPTIME_SAVE_S
         if self._is_urgent or now_s - self._state_s >= wait_s:
             due |= _STATE
@@ -240,11 +247,14 @@ class Journal:
     def _try(self, save):
         try:
             save()
-        except (OSError, MemoryError, ImportError) as error:
+        except _FAULTS as error:
             self.failures += 1
             if not self._is_failing:
                 self._events.add(eventlog.E_STORE, -1)
-                self._record_cause("store: " + repr(error))
+                try:
+                    self._record_cause("store: " + repr(error))
+                except _FAULTS:  # no heap for that either: the event says it
+                    pass
             self._is_failing = True
 
     def _save_state(self):
@@ -252,21 +262,25 @@ class Journal:
         self._tell_time()
         self._saver.save_state(self._files, self.counts)
         self._is_changed = self._is_failing = False
+        if self._owed:
+            self._owed -= 1
+            if self._owed:
+                self._due |= _STATE
 
     def _save_events(self):
         self._events_s = self._look_s
-        self._saver.save_events(self._files, self.counts, self._events, self._written, self._seen)
-        self._written = self._seen
+        self._saver.save_events(self._files, self.counts, self._events, self.written, self._seen)
+        self.written = self._seen
         self._pending = 0
         self._is_failing = False
 
     # For others
 
     def stored(self):
-        """The stored events: see journal_save.Stored."""
-        from firmline.services.journal_save import Stored
+        """The stored events of earlier boots, 12 bytes each. `written`: changes with them."""
+        from firmline.services.journal_save import earlier_events
 
-        return Stored(self._files, self.counts)
+        return earlier_events(self._files, self.counts)
 
     def flush(self):
         """Before a restart that was asked for: everything, now."""
@@ -275,6 +289,8 @@ class Journal:
         self._try(self._load)
         if self._saver:
             self._try(self._save_state)
+            if self._owed:
+                self._try(self._save_state)
             if self._pending:
                 self._try(self._save_events)
 

@@ -54,25 +54,13 @@ def save_events(files, counts, events, first, end):
     kept.write(payload, n)
 
 
-class Stored:
-    """The stored events, 12 bytes each: of earlier boots, and of this one up to the last save."""
-
-    def __init__(self, files, counts):
-        self._counts = counts
-        self._kept = open_events(files)
-
-    def earlier_events(self):
-        """How many of them are of earlier boots; they come first."""
-        self._kept.find()
-        one = bytearray(2)
-        count = 0
-        while self._kept.read_at(count * EVENT_BYTES, one, 2) == 2:
-            if one[0] | one[1] << 8 == self._counts[BOOTS] & 0xFFFF:
-                break
-            count += 1
-        return count
-
-    def events_before(self, offset, buffer, n):
-        """Part of the bytes, after `earlier_events`: how many were read, 0 past the end, -1 for
-        none."""
-        return self._kept.read_at(offset, buffer, n)
+def earlier_events(files, counts):
+    """The stored events of earlier boots, which come before those of this one: bytes."""
+    kept = open_events(files)
+    kept.find()
+    payload = bytearray(EVENT_BYTES * KEPT_EVENTS)
+    stored = kept.read_at(0, payload, len(payload))
+    n = 0
+    while n < stored and payload[n] | payload[n + 1] << 8 != counts[BOOTS] & 0xFFFF:
+        n += EVENT_BYTES
+    return bytes(payload[:n])

@@ -97,6 +97,12 @@ class TwoGenerations:
             return 0
         return self._files.read_at(self._path(self._slot), _HEAD_BYTES + offset, buffer, n)
 
+    def crc32(self):
+        """Of the payload as it is stored, after `find`; 0 where there is none."""
+        if self._slot < 0:
+            return 0
+        return self._files.crc32(self._path(self._slot), _HEAD_BYTES, 0) & 0xFFFFFFFF
+
     def write(self, payload, n):
         """n bytes of `payload` become the next generation. OSError when that has failed: what was
         in force before still is. Call `find` or `read` once before the first write."""

@@ -33,6 +33,9 @@ _MAY_INSTALL = const(2)  # of modbus.pdu
 _ILLEGAL_FUNCTION = const(1)
 _ILLEGAL_VALUE = const(3)
 _DEVICE_FAILURE = const(4)
+_BUSY = const(6)
+_NEVER = const(-1)
+_WANTED = const(-2)  # a restart, from the next poll on
 _IDENTITY_BYTES = const(512)  # of services.files (a test compares)
 _BOOTS = const(1)  # of services.journal (a test compares)
 _AGAIN_MS = const(10000)  # after modbus.ascii could not be imported
@@ -48,9 +51,11 @@ class Tools:
         self._servers = []
         self._console = None  # (port, unit, pdu) until its first byte
         self._files = None
+        self._pdu = None  # whose request services.files is at work on ...
+        self._n = 0  # ... of so many bytes, 0: a commit
         self._now_ms = 0
         self._used_ms = 0
-        self._restart_ms = -1  # when it was asked for
+        self._restart_ms = _NEVER  # from when it counts until then
         self._failed_ms = -1  # when modbus.ascii could not be imported
         self.failures = 0  # imports that failed
         self.has_secret = False  # in the configuration in force
@@ -71,13 +76,19 @@ class Tools:
     def poll(self, now_ms):
         """Some ten times a second, at every poll while `is_awake`."""
         self._now_ms = now_ms
+        if self._restart_ms == _WANTED:
+            self._restart_ms = now_ms
+        if self._pdu:
+            self._work(self._pdu)
         self.is_awake = self._restart_ms >= 0
         if self._console and self._console[0].any():
             self._load_console(self._console, now_ms)
         for k in range(len(self._servers)):
             self._servers[k].poll(now_ms)
             self.is_awake |= self._servers[k].is_awake
-        if self._files:
+        if self._pdu:
+            self.is_awake = True
+        elif self._files:
             keep_ms = _KEEP_STAGED_MS if self._files.staged_file else _KEEP_MS
             if elapsed_ms(now_ms, self._used_ms) >= keep_ms:
                 self._drop()
@@ -99,7 +110,7 @@ class Tools:
             _unload("firmline.modbus.ascii", "firmline.modbus", "ascii")
 
     def _restart(self):
-        self._restart_ms = -1
+        self._restart_ms = _NEVER
         if self._controller.journal:
             self._controller.journal.flush()
         self._hardware.restart()
@@ -124,41 +135,59 @@ class Tools:
             if request.get(0) != _RESTART_WORD:
                 return _ILLEGAL_VALUE
             self._controller.fail()
-            self._restart_ms = self._now_ms
+            self._restart_ms = _WANTED
+            self.is_awake = True
             return 0
         if address != _COMMIT or count != _COMMIT_WORDS:
             return _ILLEGAL_VALUE
         if not self.may_install(request):
             return _ILLEGAL_FUNCTION
-        return self._run(request, 0)
+        return self.answer(0, request, 0)
 
     def answer(self, function, pdu, n):
-        """Functions 20 and 21 for the Pdu: bytes of the reply, or -exception code."""
+        """Functions 20 and 21 for the Pdu, which are answered later; or an exception code. n 0: a
+        commit. What services.files has to do is done from `poll`, a step each: here, below a
+        server, little is left of the stack, of which an import and a file system take much."""
         if function == _WRITE_FILE and not self.may_install(pdu):
-            return -_ILLEGAL_FUNCTION
-        return self._run(pdu, n)
+            return _ILLEGAL_FUNCTION
+        if self._pdu and self._pdu is not pdu:
+            return _BUSY
+        self._pdu = pdu
+        self._n = n
+        pdu.later = -1
+        self.is_awake = True
+        return 0
+
+    def _work(self, pdu):
+        code = self._run(pdu, self._n) if pdu.later < 0 else _DEVICE_FAILURE  # given up
+        if code:
+            self._pdu = None
+            if pdu.later < 0:
+                pdu.later = pdu.reply(code)
 
     def status(self):
         """One line for a person at the console, b"" where that failed."""
-        text = self._run(None, 0)
+        text = self._run(None, 0) or self._run(None, 0)
         return b"" if text == _DEVICE_FAILURE else text
 
     def may_install(self, request):
         return request.rights & _MAY_INSTALL or self._hardware.is_service()
 
     def _run(self, request, n):
-        """services.files, loaded if it is not, does that. A failure is only an answer."""
+        """services.files, loaded if it is not, does a step of that: 0, or what Pdu.reply takes. A
+        failure is only an answer."""
         self._used_ms = self._now_ms
         try:
             if self._files is None:
                 from firmline.services.files import Files
 
                 self._files = Files(self._controller, self._hardware, self)
+                return 0
             return self._files.run(request, n)
         except Exception:
             self.failures += 1
             self._drop()
-            return -_DEVICE_FAILURE if n else _DEVICE_FAILURE
+            return _DEVICE_FAILURE
 
     def _drop(self):
         """Forget services.files and what was staged."""
