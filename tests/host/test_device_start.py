@@ -127,3 +127,36 @@ def test_a_wrong_field_ends_with_status_2_and_no_word_on_stdout(run):
 
     assert "status 2" in ended.stdout and "runs" not in ended.stdout
     assert ended.stderr.startswith("firmline: config: board = 7: accepted is a text")
+
+
+DIET = """
+import sys
+sys.path[:0] = {paths!r}
+import alloc_site
+import test_alloc_controller as alloc
+from firmline.services import memory
+bench = alloc_site.Bench()
+story = alloc.Story(bench)
+memory.tidy(True)
+while bench.controller.supervisor.cycles < alloc.CYCLES:
+    story.go_on()
+    wait_ms = bench.controller.poll(bench.now_ms)
+    bench.answer()
+    bench.after(wait_ms)
+alloc.check(bench, story)
+print("runs")
+"""
+
+
+def test_what_a_board_drops_from_its_memory_is_not_missed(tmp_path):
+    """10,000 cycles in which devices, meter and head-end come and go, and all stages are seen."""
+    script = tmp_path / "diet.py"
+    dual = str(FIRMWARE_DIR.parent / "tests" / "dual")
+    script.write_text(DIET.format(paths=[str(FIRMWARE_DIR), dual]))
+    try:
+        command = [find_micropython(), "-X", "heapsize=8m", str(script)]
+    except TargetError as error:
+        pytest.skip(str(error))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+    assert done.stdout.endswith("runs\n"), done.stdout + done.stderr
