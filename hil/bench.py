@@ -23,7 +23,7 @@ from hil.conformance.watch import (
 )
 from hil.report.result import RunResult
 from hil.scenarios.load import build_config
-from hil.scenarios.schema import CONTROLLER
+from hil.scenarios.schema import CONTROLLER, CT_FAULTS, CT_TYPE
 from hil.targets import firmware
 from hil.targets.stepped import LockstepTarget, VirtualTarget
 from hil.world import World
@@ -59,6 +59,7 @@ class Bench:
         self.oracle = Oracle(self.world, self.config["site"], self._timeout_s())
         self.recorder = Recorder(self.plant, self.oracle, scenario.tolerance)
         self.plant.recorder = self.recorder
+        self.cts = build.build_cts(self.world, scenario, self.plant, self.config)
         self.oracle.before_change = self._advance
         self.oracle.after_change = self._limit_changed
         self.events = []
@@ -70,6 +71,10 @@ class Bench:
         self._announce_script()
         self.target = target_class(self.world, self.wires, config_path)
         self.target.on_outputs = self._switch_outputs
+        if self.cts is not None and not hasattr(self.target, "cts"):
+            able = "virtual, pico, and micropython in lock-step can"
+            raise firmware.TargetError(f"target {self.target.name} cannot play a ct_input: {able}")
+        self.target.cts = self.cts
         self.target.head_end = self.head_end  # a view in wall-clock time is what it has read
         self._arm_fallback_watches()
         self._arm_controller_faults()
@@ -111,6 +116,8 @@ class Bench:
         wire = self.wires[self.scenario.bus[meter.config.get("bus", 0)]["port"]]
         self.fallback = FallbackWatch(self.world, self.plant, self.config, self._resources)
         for fault in self.scenario.fault:
+            if fault.kind in CT_FAULTS:
+                self.fallback.arm(fault, lambda start_s=fault.from_s: start_s * US_PER_S)
             if fault.target in (meter.name, wire.name) and fault.kind in (
                 "no_response",
                 "bad_crc",
@@ -181,6 +188,9 @@ class Bench:
     def _meter_text(self):
         """How the meter is modelled; a reader has to know it to read the response times."""
         meter = next(d for d in self.scenario.device if d.role == "meter")
+        if meter.type == CT_TYPE:
+            window_ms = 8000 / self.cts.hz
+            return f"{meter.type}: a window of 8 cycles, so a new value every {window_ms:.0f} ms"
         defaults = {"update_ms": 200, "response_delay_ms": 20}
         model = defaults | {k: v for k, v in (meter.emulator or {}).items() if v is not None}
         update_ms, delay_ms = model["update_ms"], model["response_delay_ms"]

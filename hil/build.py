@@ -3,10 +3,11 @@
 
 from hil import plant as plants
 from hil.line import devices as emulators
+from hil.line.ct import CtInputs
 from hil.line.faults import Fault
 from hil.line.head_end import HeadEnd, HeadEndMap
 from hil.line.line import Line, MasterLine
-from hil.scenarios.schema import CONTROLLER
+from hil.scenarios.schema import CONTROLLER, CT_FAULTS, CT_TYPE
 
 US_PER_S = 1_000_000
 
@@ -68,6 +69,19 @@ def _steps(at_s, available_w):
         yield end_us, float(w), float(w)
 
 
+def build_cts(world, scenario, plant, config):
+    """The CT inputs of the site, with their faults armed; None where its meter is on a bus.
+    config: what the controller was told, complete."""
+    device = next((d for d in config["devices"] if d["type"] == CT_TYPE), None)
+    if device is None:
+        return None
+    cts = CtInputs(world, plant, device, config["site"])
+    for fault in scenario.fault:
+        if fault.kind in CT_FAULTS:
+            cts.arm(fault)
+    return cts
+
+
 def build_wires(world, scenario, plant):
     """(port name -> wire, device name -> emulated device); faults are armed."""
     wires = {}
@@ -89,7 +103,7 @@ def build_wires(world, scenario, plant):
         entry = scenario.head_end
         wires[entry["port"]] = MasterLine(world, entry.get("baud", 19200), 0, scenario.seed)
     for fault in scenario.fault:
-        if fault.target == CONTROLLER:
+        if fault.target == CONTROLLER or fault.kind in CT_FAULTS:
             continue
         _wire_of(fault.target, scenario, lines, wires).add_fault(
             Fault(

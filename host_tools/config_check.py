@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from firmline import boards
 from firmline.services import boot
 from firmline.services import config_fields as fields
-from firmline.services.config import fill
+from firmline.services.config import fill, groups_of
 from firmline.services.config_checks import CHECKS
 from firmline.services.config_fields import ConfigError
 from firmline.services.config_text import parse
@@ -91,9 +91,9 @@ def _row(key, holder):
     if key == "type":
         return None  # decides which other fields there are
     groups = [(fields.SCHEMA,), fields.SITE, fields.TIMING, fields.BUS, fields.HEAD_END]
-    role = fields.TYPE_ROLES.get(holder.get("type")) if isinstance(holder, dict) else None
-    if role is not None:
-        groups = [*fields.ROLES[role], fields.SUNSPEC]
+    kind = holder.get("type") if isinstance(holder, dict) else None
+    if kind in fields.TYPE_ROLES:
+        groups = [*groups_of(kind), fields.SUNSPEC]
     return next((row for group in groups for row in group if row[0] == key), None)
 
 
@@ -128,6 +128,9 @@ def _board_faults(config, name):
     for k, device in enumerate(config["devices"]):
         places.append((f"devices[{k}].pin", device.get("pin"), "output"))
         places.append((f"devices[{k}].readback_pin", device.get("readback_pin"), "input"))
+        if device["type"] == "ct_input" and not board.HAS_ADC_DMA:
+            accepts = f"a Modbus meter: the converter of {name} cannot sample by itself"
+            found.append(ConfigError(f"devices[{k}].type", device["type"], accepts))
     for field, value, kind in places:
         has = {"port": board.UARTS, "output": board.OUTPUT_PINS, "input": board.INPUT_PINS}[kind]
         if value is not None and value not in has:

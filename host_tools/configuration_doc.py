@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware"))
 
+from firmline.services import config_ct  # noqa: E402
 from firmline.services import config_fields as fields  # noqa: E402
 
 _INTRO = """\
@@ -45,6 +46,12 @@ _CHECKS = """\
   less than `hold_ms`; `timeout_s` of the head-end is at least two `heartbeat_s`.
 - **Each thing once.** Device names, unit addresses on one bus, ports of buses and head-end, pins
   of relays and trip outputs; exactly one meter, with role `pcc`.
+- **CTs.** `rated_a` is at least `firm_a`, so that an excess can be measured; `hold_ms` is at least
+  200 ms, as a window takes 160. Three conductors leave no input for a voltage. **Without a
+  voltage input nothing on the site may supply**: no PV, no battery that may discharge, as an
+  export would count as import. A site with two conductors and a voltage is a split phase, whose
+  legs are in antiphase; two phases of a three-phase system need a Modbus meter. Only boards with
+  an RP2040 or RP2350 have such inputs ([wiring](wiring.md)).
 - **One device.** `min_a` is at most `max_a`; `fallback_a` is 0 or within them; a fallback power
   is within the device's own range; `bus` names an entry of `buses`; `phases` names only
   conductors the site has.
@@ -169,6 +176,26 @@ _TEXTS = {
         "from a change at the PCC to the reply that shows it",
         "short: two steps on the same information",
     ),
+    ("ct_input", "type"): ("transformers on the board's own converter, no bus", ""),
+    ("ct_input", "role"): ("what it measures: the point of common coupling", ""),
+    ("ct_input", "rated_a"): (
+        "primary current of the CTs: the same kind on each conductor, L1 on the first input",
+        "every ampere and watt is off by the same factor",
+    ),
+    ("ct_input", "rated_mv"): (
+        "RMS voltage that a CT gives to its input at `rated_a`, its burden included",
+        "every ampere and watt is off by the same factor",
+    ),
+    ("ct_input", "voltage_mv"): (
+        "RMS voltage at the input after the CTs' while L1 is at `voltage_v`; absent: no such "
+        "input, every current counts as import",
+        "every watt is off by the same factor; beyond a quarter no sample",
+    ),
+    ("ct_input", "mains_hz"): ("50 or 60", "windows are not whole cycles: amps swing"),
+    ("ct_input", "latency_ms"): (
+        "from a change at the PCC to the window that shows it: two windows and their sums",
+        "short: two steps on the same information",
+    ),
     ("wires", "phases"): (
         "conductors that feed it; default: all of the site's",
         "the wrong conductor is relieved",
@@ -247,12 +274,23 @@ def sections():
     yield "`buses`: a list of 1 to 8", "bus", fields.BUS
     yield "`head_end` (may be absent)", "head_end", fields.HEAD_END
     yield "`network` (may be absent)", "network", fields.NETWORK
-    for role, groups in fields.ROLES.items():
-        types = [f"`{name}`" for name, of in sorted(fields.TYPE_ROLES.items()) if of == role]
+    rows_of = list(fields.ROLES.items())
+    rows_of.insert(1, ("ct_input", config_ct.GROUPS))  # after the other meters
+    for role, groups in rows_of:
+        types = [f"`{name}`" for name in _types(role)]
         rows = [row for group in groups for row in group]
         if any("sunspec" in name for name in types):
             rows += fields.SUNSPEC
-        yield f"`devices`, {role}: {', '.join(types)}", role, rows
+        title = "meter" if role == "ct_input" else role
+        yield f"`devices`, {title}: {', '.join(types)}", role, rows
+
+
+def _types(row):
+    """The types that a row is for."""
+    if row == "ct_input":
+        return [row]
+    found = sorted(name for name, role in fields.TYPE_ROLES.items() if role == row)
+    return [name for name in found if name != "ct_input"]
 
 
 def _default(value):

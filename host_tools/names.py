@@ -5,7 +5,8 @@ The words live here and not on the chip, where each of them would cost heap.
 """
 
 from firmline.core import escalation, freshness, guard, limits, mode
-from firmline.services import eventlog, headend
+from firmline.devices import ct
+from firmline.services import ct_meter, eventlog, headend
 
 
 def _words(module, names):
@@ -20,8 +21,12 @@ TRUST = _words(freshness, ("FRESH", "LATE", "LOST"))
 CAUSES = _words(
     guard, ("RANGE", "BUDGET_IMPORT", "BUDGET_EXPORT", "HELD", "FELL_BACK", "STAGE", "TRIPPED")
 )
+_INPUT_FAULTS = _words(ct, ("OPEN", "SATURATED", "NO_VOLTAGE"))
 EVENTS = {
-    value: name[2:].lower() for name, value in vars(eventlog).items() if name.startswith("E_")
+    value: name[2:].lower()
+    for module in (eventlog, ct_meter)
+    for name, value in vars(module).items()
+    if name.startswith("E_")
 }
 _VALUES = {
     "mode": MODES,
@@ -50,6 +55,18 @@ def causes(bits):
     return [word for bit, word in sorted(CAUSES.items()) if bits & bit]
 
 
+def input_faults(bits):
+    """The words of a CtInput's `faults`."""
+    width = ct.FAULT_BITS
+    found = [
+        f"input {k + 1} {word}"
+        for k in range(3)
+        for bit, word in sorted(_INPUT_FAULTS.items())
+        if bits >> width * k & bit
+    ]
+    return ", ".join(found) or "none"
+
+
 def event_text(name, value, resources=()):
     """An event's value as a person reads it. resources: names in the order of the index."""
     if name in _VALUES:
@@ -59,6 +76,8 @@ def event_text(name, value, resources=()):
         return f"{side}, {_SIDED[name].format(abs(value))}"
     if name in ("device_lost", "device_back"):
         return resources[value] if 0 <= value < len(resources) else f"resource {value + 1}"
+    if name == "meter_fault":
+        return input_faults(value)
     if name == "store":
         return "cannot be kept" if value < 0 else f"{value} files are damaged and not used"
     if name in _FORMS:

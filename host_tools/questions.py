@@ -9,7 +9,7 @@ keep their defaults, or what the configuration in force has.
 import json
 
 from firmline.services import config_fields as fields
-from firmline.services.config import ceiling_w, circuit_a, circuit_w
+from firmline.services.config import ceiling_w, circuit_a, circuit_w, groups_of
 from host_tools import config_check
 from host_tools.configuration_doc import texts
 from host_tools.errors import BadInput
@@ -21,6 +21,7 @@ _BUS = ("port", "baud", "parity")
 _HEAD_END = ("port", "baud", "unit", "timeout_s")
 _DEVICE = {
     "meter": ("name", "unit"),
+    "ct_input": ("name", "rated_a", "rated_mv", "voltage_mv", "mains_hz"),
     "evse": ("name", "unit", "phases", "min_a", "max_a", "fallback_a"),
     "pv": ("name", "unit", "phases", "rated_w", "fallback_w"),
     "battery": ("name", "unit", "phases", "max_charge_w", "max_discharge_w", "policy"),
@@ -134,19 +135,21 @@ class Dialogue:
     def _devices(self, config):
         self._say("\nThe meter at the point of common coupling")
         devices = [self._device(config, "meter")]
-        others = [role for role in _DEVICE if role != "meter"]
+        others = [role for role in _DEVICE if role not in ("meter", "ct_input")]
         while self.yes(f"\nDevices so far: {len(devices)}. Another one?", False):
             devices.append(self._device(config, self.choose("What is it?", others)))
         return devices
 
     def _device(self, config, role):
         types = sorted(name for name, of in fields.TYPE_ROLES.items() if of == role)
+        types.sort(key=lambda name: name in _DEVICE)  # what is no product comes last
         kind = types[0] if len(types) == 1 else self.choose("Which product?", types)
-        rows = [row for group in fields.ROLES[role] for row in group]
+        rows = [row for group in groups_of(kind) for row in group]
+        section = kind if kind in _DEVICE else role
         given = {"type": kind}
         if len(config["buses"]) > 1 and any(row[0] == "bus" for row in rows):
-            self._fields(role, rows, ("bus",), given)
-        return self._fields(role, rows, _DEVICE[role], given)
+            self._fields(section, rows, ("bus",), given)
+        return self._fields(section, rows, _DEVICE[section], given)
 
     # --- what does not fit together ---
 
@@ -199,8 +202,9 @@ def _holder(config, path):
             holder = config[key][int(path[len(key) + 1 : path.index("]")])]
             if section == "bus":
                 return section, fields.BUS, holder
-            role = fields.TYPE_ROLES[holder["type"]]
-            return role, [row for group in fields.ROLES[role] for row in group], holder
+            kind = holder["type"]
+            section = kind if kind in _DEVICE else fields.TYPE_ROLES[kind]
+            return section, [row for group in groups_of(kind) for row in group], holder
     return None, None, None
 
 

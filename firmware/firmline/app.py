@@ -52,7 +52,7 @@ class Controller:
         self.supervisor = Supervisor(self._tick_ms)
         self.events = eventlog.EventLog()
         self._ports = []
-        pairs = assembly.build_links(config, entries)
+        pairs = assembly.build_links(config, entries, hardware, self.events)
         self.meter = pairs[0][1]
         self.links = [link for _, link in pairs[1:]]  # of the resources, None for a relay
         self.buses = assembly.build_buses(config, pairs, self._open_port, hardware.ticks_us)

@@ -153,7 +153,7 @@ class _Reader:
             head_end=head_end,
             device=device,
             plant=plant,
-            fault=self.faults(targets),
+            fault=self.faults(targets, self.ct_inputs(device)),
             head_end_script=self.script(head_end),
             expect=self.expectations(),
         )
@@ -235,7 +235,10 @@ class _Reader:
         names, used = {}, {}
         devices = []
         for item, path in self.check.tables(self.raw["device"], "device"):
-            types = {kind: schema.DEVICES[role] for kind, role in schema.DEVICE_TYPES.items()}
+            types = {
+                kind: schema.DEVICES.get(kind) or schema.DEVICES[role]
+                for kind, role in schema.DEVICE_TYPES.items()
+            }
             checked = self.check.variant(item, "type", types, path, fill=False)
             role = schema.DEVICE_TYPES[checked["type"]]
             self.unique(checked["name"], names, path)
@@ -275,7 +278,15 @@ class _Reader:
             self.check.fail(f"{path}.plant", name, accepted)
         used[name] = path
 
-    def faults(self, targets):
+    def ct_inputs(self, devices):
+        """{name of a ct_input: how many inputs it uses}"""
+        return {
+            item.name: self.site["phases"] + ("voltage_mv" in item.config)
+            for item in devices
+            if item.type == schema.CT_TYPE
+        }
+
+    def faults(self, targets, cts):
         faults = []
         for item, path in self.check.tables(self.raw["fault"], "fault"):
             checked = self.check.variant(item, "kind", schema.FAULTS, path)
@@ -283,6 +294,8 @@ class _Reader:
             if is_on_wires and checked["target"] not in targets:
                 accepted = f"one of {', '.join(targets)}"
                 self.check.fail(f"{path}.target", checked["target"], accepted)
+            if checked["kind"] in schema.CT_FAULTS:
+                self.on_ct(checked, cts, path)
             self.within(checked["from_s"], f"{path}.from_s")
             checked.setdefault("to_s", self.duration_s)
             if checked["to_s"] <= checked["from_s"]:
@@ -291,6 +304,15 @@ class _Reader:
             common = {key: checked.pop(key) for key in ("kind", "target", "from_s", "to_s")}
             faults.append(Fault(**common, parameters=checked))
         return tuple(faults)
+
+    def on_ct(self, checked, cts, path):
+        """An input that the ct_input has. cts: {name: inputs}."""
+        target, number = checked["target"], checked["input"]
+        if target not in cts:
+            listed = ", ".join(cts) or "none: there is no ct_input"
+            self.check.fail(f"{path}.target", target, f"one of {listed}")
+        if number > cts[target]:
+            self.check.fail(f"{path}.input", number, f"an input from 1 to {cts[target]}")
 
     def within(self, time_s, path):
         """What starts after the end would never happen, and its test would pass by itself."""

@@ -138,6 +138,7 @@ DEVICE_TYPES = {
     "eastron_sdm630": "meter",
     "sunspec_meter_203": "meter",
     "sunspec_meter_213": "meter",
+    "ct_input": "meter",
     "sunspec_pv_123": "pv",
     "sunspec_pv_704": "pv",
     "sunspec_battery_124": "battery",
@@ -157,11 +158,20 @@ _ON_BUS = _DEVICE | {
 }
 _PLANT = {"plant": Field("name", required=True, note="bench only: the element it steers")}
 _WIRES = {"phases": _phases("conductors that feed it; default all of the site's")}
-DEVICES = {
+_PCC = {"role": Field("choice", choices=("pcc",), required=True)}
+CT_TYPE = "ct_input"
+DEVICES = {  # a type that differs from its role has a table of its own
     "meter": _ON_BUS
+    | _PCC
+    | {"latency_ms": _int(0, 10_000, "from a change to the reply that shows it")},
+    CT_TYPE: _DEVICE
+    | _PCC
     | {
-        "role": Field("choice", choices=("pcc",), required=True),
-        "latency_ms": _int(0, 10_000, "from a change to the reply that shows it"),
+        "rated_a": _int(5, 500, "of the CT on each conductor", **_NEED),
+        "rated_mv": _int(200, 1_100, "RMS that it gives at rated_a", **_NEED),
+        "voltage_mv": _int(200, 1_000, "RMS of the voltage input at voltage_v; default: no input"),
+        "mains_hz": Field("choice", choices=(50, 60)),
+        "latency_ms": _int(0, 10_000, "from a change to the window that shows it"),
     },
     "evse": _ON_BUS
     | _PLANT
@@ -210,7 +220,11 @@ DEVICES = {
     | {"pin": _int(0, 63, **_NEED), "readback_pin": _int(0, 63, "reads the output back")},
 }
 for _role, _table in DEVICES.items():
-    _types = tuple(kind for kind, role in DEVICE_TYPES.items() if role == _role)
+    _types = tuple(
+        kind
+        for kind, role in DEVICE_TYPES.items()
+        if kind == _role or (role == _role and kind not in DEVICES)
+    )
     _table["type"] = Field("choice", choices=_types, required=True)
 EMULATOR = {
     "update_ms": _int(1, 60_000, "how often the product refreshes its registers"),
@@ -317,12 +331,16 @@ _FAULT = {
     "to_s": _time(**_NEED),
 }
 CONTROLLER = "controller"  # the only target of its two faults, which no other fault takes
+CT_FAULTS = ("ct_open",)
+_CT_FAULT = _FAULT | {"target": Field("name", required=True, note="of the ct_input")}
 _CONTROLLER_FAULT = _FAULT | {"target": Field("choice", choices=(CONTROLLER,), required=True)}
 FAULTS = {
     "no_response": _FAULT,
     "bad_crc": _FAULT,
     "delay": _FAULT | {"delay_ms": _int(1, 60_000, "added to every reply", **_NEED)},
     "frozen": _FAULT,
+    "ct_open": _CT_FAULT
+    | {"input": _int(1, 3, "whose plug is out; a voltage is the last", **_NEED)},
     "hang": {key: _CONTROLLER_FAULT[key] for key in ("kind", "target", "from_s")},
     "power_loss": _CONTROLLER_FAULT,
 }

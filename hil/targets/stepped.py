@@ -14,6 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from hil.line.ct import Converter
 from hil.targets.firmware import (
     FIRMWARE_DIR,
     ControllerStopped,
@@ -59,6 +60,7 @@ class SteppedTarget:
         self.polls = 0
         self.resets = 0
         self.head_end = None
+        self.cts = None  # a hil.line.ct.CtInputs, where the site has one
         self.stalled = False  # only the host's time can stall
         self.is_wall_clock = False
 
@@ -199,11 +201,12 @@ class _MemoryHardware:
     model = "virtual"
     serial = "0"
 
-    def __init__(self, files, words):
+    def __init__(self, files, words, cts):
         self.ports = {}
         self.outputs = {}
         self.files = files
         self.words = words
+        self._cts = cts
         self.is_fed = False  # since the target last looked
 
     def open_port(self, name, baud, is_even):
@@ -213,6 +216,9 @@ class _MemoryHardware:
     def open_output(self, pin, active_low, readback_pin):
         self.outputs[pin] = _MemoryOutput()
         return self.outputs[pin]
+
+    def open_adc(self, inputs, mains_hz):
+        return Converter(self._cts)
 
     def open_network(self, settings):
         return None
@@ -267,7 +273,7 @@ class VirtualTarget(SteppedTarget):
         from firmline.services.config import load
 
         self._files = self._files or RamStore()  # outlives a restart
-        self._hardware = _MemoryHardware(self._files, self._words)
+        self._hardware = _MemoryHardware(self._files, self._words, self.cts)
         self.controller = Controller(load(self._config_text), self._hardware)
         self.view.values = self.controller.telemetry.values
         self._memory_ports = list(self._hardware.ports.values())
@@ -307,6 +313,7 @@ class LockstepTarget(SteppedTarget):
         self._command = [find_micropython(), "-X", "heapsize=4m"]
         self._command += [str(FIRMWARE_DIR / "main.py"), str(config_path), "--lockstep"]
         self._process = None
+        self._converter = None
 
     def _launch(self):
         self._process = subprocess.Popen(
@@ -316,12 +323,16 @@ class LockstepTarget(SteppedTarget):
         answer = json.loads(line) if line else {"error": "the interpreter ended"}
         if "error" in answer:
             raise TargetError(answer["error"])
+        self._converter = Converter(self.cts) if answer["window"] else None
         return answer["ports"], answer["pins"]
 
     def _poll(self, now_ms, received):
         message = [struct.pack("<I", now_ms)]
         for data in received:
             message += [struct.pack("<H", len(data)), data]
+        if self._converter is not None:
+            window = self._converter.taken()
+            message += [struct.pack("<H", len(window)), window]
         pipe = self._process.stdin
         try:
             pipe.write(b"".join(message))

@@ -24,6 +24,7 @@ HOT = (
     "firmline/app.py",
     "firmline/core/*.py",
     "firmline/devices/chain.py",
+    "firmline/devices/ct.py",
     "firmline/devices/fields.py",
     "firmline/devices/link.py",
     "firmline/devices/measured.py",
@@ -31,6 +32,7 @@ HOT = (
     "firmline/devices/setpoint.py",
     "firmline/modbus/*.py",
     "firmline/services/bus.py",
+    "firmline/services/ct_meter.py",
     "firmline/services/eventlog.py",
     "firmline/services/excursions.py",
     "firmline/services/headend.py",
@@ -138,7 +140,7 @@ def is_hot(source, path):
     """Not what runs once: modules, start, and the main function of the app."""
     if len(path) == 1 or path[-1] in AT_START or (NOT_HOT | SAVING).intersection(path):
         return False
-    return source.name != "app.py" or len(path) > 2
+    return source.name not in ("app.py", "ct_meter.py") or len(path) > 2
 
 
 def init_number(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firmline.services import config, config_fields
+from firmline.services import config, config_ct, config_fields
 from hil.build import build_plant
 from hil.scenarios import describe, schema
 from hil.scenarios.load import BadInput, build_config, load
@@ -353,7 +353,7 @@ def test_the_firmware_accepts_the_config_of_a_committed_scenario(path):
 
 def test_device_keys_are_those_of_the_firmware():
     assert schema.DEVICE_TYPES == config_fields.TYPE_ROLES
-    for role, groups in config_fields.ROLES.items():
+    for role, groups in [*config_fields.ROLES.items(), ("ct_input", config_ct.GROUPS)]:
         told = {row[0] for group in groups for row in group}
         assert set(schema.DEVICES[role]) - {"plant", "emulator"} == told, role
     for ours, theirs in (

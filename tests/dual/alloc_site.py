@@ -212,6 +212,27 @@ def sunspec_map(models):
     return words, places
 
 
+def make_machine_code():
+    """The loops over arrays become machine code, as on the RP2040: as bytecode their frames, too
+    large for the stack, would be taken from the heap and given back at the end of each call. For
+    an interpreter with `native`; not undone."""
+    import micropython
+
+    from firmline.core import allocator, balance, cycle, guard, ledger, loads, shares, supply
+    from firmline.devices import ct, ct_kernel
+    from firmline.services import telemetry
+
+    for kernels in (ledger, shares, ct_kernel):
+        with open(kernels.__file__) as file:
+            source = file.read().replace("\ndef ", "\n@micropython.native\ndef ")
+        made = {"micropython": micropython}
+        exec(source, made)  # noqa: S102
+        for user in (allocator, balance, cycle, guard, loads, supply, telemetry, ct):
+            for name in list(user.__dict__):
+                if hasattr(kernels, name) and name in made and name[0] != "_" and name != "const":
+                    setattr(user, name, made[name])
+
+
 class Devices:
     """Everything behind the wires. W: > 0 consumes."""
 

@@ -7,10 +7,7 @@ answers it works between the polls. The lock misses raised exceptions and big fr
 hour runs again unlocked where the interpreter can tell how much was ever allocated.
 """
 
-from alloc_site import BATTERY, EVSE_A, EVSE_B, METER, PV, Bench
-
-from firmline.core import allocator, balance, cycle, guard, ledger, loads, shares, supply
-from firmline.services import telemetry
+from alloc_site import BATTERY, EVSE_A, EVSE_B, METER, PV, Bench, make_machine_code
 
 try:
     import micropython
@@ -115,20 +112,6 @@ def test_a_poll_never_needs_the_heap():
         bench.answer()
         bench.after(wait_ms)
     check(bench, story)
-
-
-def make_machine_code():
-    """The loops over arrays become machine code, as on the RP2040: as bytecode their frames, too
-    large for the stack, would be taken from the heap and given back at the end of each call."""
-    for kernels in (ledger, shares):
-        with open(kernels.__file__) as file:
-            source = file.read().replace("\ndef ", "\n@micropython.native\ndef ")
-        made = {"micropython": micropython}
-        exec(source, made)  # noqa: S102
-        for user in (allocator, balance, cycle, guard, loads, supply, telemetry):
-            for name in list(user.__dict__):
-                if hasattr(kernels, name) and name in made and name[0] != "_" and name != "const":
-                    setattr(user, name, made[name])
 
 
 def test_ten_thousand_cycles_allocate_zero_bytes():

@@ -186,7 +186,7 @@ REFUSED = (
     (("devices.2.base", 65536), "devices[2].base", "65536", "from 0 to 65535"),
     (("devices.4.pin", 64), "devices[4].pin", "64", "from 0 to 63"),
     # choices
-    (("devices.1.type", "abb_terra"), "devices[1].type", '"abb_terra"', "abb_terra_ac, eastron"),
+    (("devices.1.type", "abb_terra"), "devices[1].type", '"abb_terra"', "abb_terra_ac, ct_input"),
     (("devices.0.role", "pv"), "devices[0].role", '"pv"', "one of pcc"),
     (("devices.1.phases", "L21"), "devices[1].phases", '"L21"', "one of L1, L2, L3, L12"),
     (("devices.3.policy", "sell"), "devices[3].policy", '"sell"', "hold, self_consumption"),
@@ -345,6 +345,72 @@ def test_every_refusal_names_field_value_and_what_is_accepted():
         line = "config: %s = %s: accepted is %s" % (field, value, error.accepted)
         assert str(error) == line, (str(error), line)
         assert "\n" not in str(error)
+
+
+def with_cts(*changes):
+    """A split-phase site whose meter is CTs with a voltage input."""
+    given = good()
+    given["site"] = {
+        "phases": 2,
+        "voltage_v": 120,
+        "service_a": 200,
+        "firm_import_w": 20000,
+        "firm_export_w": 10000,
+        "firm_a": 100,
+    }
+    given["devices"][0] = {
+        "name": "grid",
+        "type": "ct_input",
+        "rated_a": 100,
+        "rated_mv": 333,
+        "voltage_mv": 600,
+    }
+    given["devices"][2]["rated_w"] = 9000
+    for k in range(0, len(changes), 2):
+        put(given, changes[k], changes[k + 1])
+    return given
+
+
+WITHOUT_VOLTAGE = ("devices.0.voltage_mv", DELETE)
+# changes of with_cts(), field, value as shown, words of what would be accepted
+CT_REFUSED = (
+    (("devices.0.rated_a", 501), "devices[0].rated_a", "501", "5 to 500 A"),
+    (("devices.0.rated_a", 99), "devices[0].rated_a", "99", "at least site.firm_a 100 A"),
+    (("devices.0.rated_a", DELETE), "devices[0].rated_a", "(missing)", "5 to 500 A"),
+    (("devices.0.rated_mv", 199), "devices[0].rated_mv", "199", "200 to 1100 mV"),
+    (("devices.0.voltage_mv", 1001), "devices[0].voltage_mv", "1001", "200 to 1000 mV"),
+    (("devices.0.mains_hz", 55), "devices[0].mains_hz", "55", "50 or 60 Hz"),
+    (("devices.0.unit", 1), "devices[0].unit", "1", "one of the keys name, type, role"),
+    (("devices.0.role", "sub"), "devices[0].role", '"sub"', "one of pcc"),
+    (("devices.+", PCC_2), "devices[6].role", '"pcc"', "one pcc meter, which devices[0] is"),
+    (("timing", {"hold_ms": 199}), "timing.hold_ms", "199", "at least 200 ms"),
+    (("site.phases", 3), "devices[0].voltage_mv", "600", "three CTs take every input"),
+    (WITHOUT_VOLTAGE, "devices[0].voltage_mv", "(missing)", "as devices[2] can supply"),
+    (
+        WITHOUT_VOLTAGE + ("devices.2", DELETE),
+        "devices[0].voltage_mv",
+        "(missing)",
+        "as devices[2] can supply",
+    ),
+)
+
+
+def test_cts_that_cannot_measure_the_site_are_refused():
+    assert config.load(json.dumps(with_cts()))["devices"][0]["mains_hz"] == 50
+    for changes, field, value, accepted in CT_REFUSED:
+        error = refusal(with_cts(*changes))
+        line = "config: %s = %s: accepted is %s" % (field, value, error.accepted)
+        assert str(error) == line, (str(error), line)
+        assert accepted in error.accepted, (changes, str(error))
+
+
+def test_cts_without_a_voltage_are_for_sites_where_nothing_can_supply():
+    given = with_cts(*WITHOUT_VOLTAGE)
+    given["devices"] = given["devices"][:2] + given["devices"][4:]
+    assert config.load(json.dumps(given))["devices"][0]["voltage_mv"] is None
+    given = with_cts(*WITHOUT_VOLTAGE, "devices.3.max_discharge_w", 0)
+    given["devices"] = given["devices"][:2] + given["devices"][3:]
+    assert config.load(json.dumps(given))["devices"][2]["max_discharge_w"] == 0
 
 
 def test_the_line_reads_as_documented():
@@ -623,13 +689,14 @@ def test_phase_masks():
 
 
 def test_every_type_has_a_role_with_fields():
-    assert len(config.TYPE_ROLES) == 11
+    assert len(config.TYPE_ROLES) == 12
     for role in config.TYPE_ROLES.values():
         assert role in ROLES
 
 
 def test_every_product_table_has_the_role_of_its_type():
-    assert set(config.TYPE_ROLES) - set(PLACES) == {"relay_output", "trip_output"}
+    without = {"ct_input", "relay_output", "trip_output"}  # a table: nothing is on a bus
+    assert set(config.TYPE_ROLES) - set(PLACES) == without
     for name in PLACES:
         assert table_of(name)["role"] == config.TYPE_ROLES[name], name
 

@@ -44,7 +44,9 @@ def rms(counts, offset=2048, late=0):
 
 
 def meter_after(converter, currents, volts, windows=2, nominal_dv=2300):
-    meter = ct.CtInput(converter, [AMPS] * currents, volts, nominal_dv)
+    if isinstance(currents, int):
+        currents = [AMPS] * currents
+    meter = ct.CtInput(converter, currents, volts, nominal_dv)
     for now_ms in range(40):
         if meter.samples < windows:
             meter.poll(now_ms)
@@ -117,6 +119,37 @@ def test_two_currents_share_one_voltage_whatever_their_place():
     assert meter.l_w[2] == 0
 
 
+def test_the_second_leg_of_a_split_phase_counts_against_the_voltage_of_the_first():
+    waves = [rms(500), rms(250, 2048, 180), rms(1241.2)]
+    meter = meter_after(Converter(4, waves), [AMPS, -AMPS], VOLTS)
+    assert near(meter.l_w[0], 9265, 5)
+    assert near(meter.l_w[1], 4632, 5)
+    assert near(meter.l_ma[1], 20142, 3)
+
+
+def test_a_voltage_far_from_the_nominal_is_no_sample():
+    waves = [rms(500), rms(1241.2)]  # 230 V
+    for nominal_dv, is_good in ((1830, False), (1850, True), (3050, True), (3080, False)):
+        meter = meter_after(Converter(2, waves), 1, VOLTS, nominal_dv=nominal_dv)
+        faults = 0 if is_good else ct.NO_VOLTAGE << ct.FAULT_BITS
+        assert (meter.samples, meter.faults) == (2 if is_good else 0, faults), nominal_dv
+
+
+def test_scales_hold_at_the_ends_of_what_may_be_configured():
+    for amps, amps_mv, tenths, volts_mv in (
+        (500000, 200, 4000, 200),
+        (500000, 200, 1000, 1000),
+        (5000, 1100, 4000, 200),
+        (5000, 1100, 1000, 1000),
+    ):
+        scale = ct.per_256_counts(amps, amps_mv)
+        volts = ct.per_256_counts(tenths, volts_mv)
+        assert 0 < scale < 524288 and 0 < volts < 524288
+        b, c = ct.power_scale(scale, volts)
+        assert 0 < b * c < 2**30
+        assert near(b * 1000000000 // c, 1000000000 * scale * volts // (64 * 65536 * 10000), 2)
+
+
 def test_a_small_current_is_measured_within_an_eighth_of_a_count():
     meter = meter_after(Converter(1, [rms(4)]), 1, 0)
     assert abs(meter.l_ma[0] - 322) <= 12
@@ -141,8 +174,18 @@ def test_an_open_ct_is_no_sample_and_a_zero_current_is_one():
 def test_a_signal_at_a_rail_is_no_sample():
     meter = meter_after(Converter(1, [(2048, 2100, 0)]), 1, 0)
     assert (meter.samples, meter.faults) == (0, ct.SATURATED)
-    meter = meter_after(Converter(1, [(2048, 2030, 0)]), 1, 0)
+    meter = meter_after(Converter(2, [rms(10), (4000, 0, 0)]), 2, 0)
+    assert meter.faults == ct.OPEN << ct.FAULT_BITS  # which input it is
+    meter = meter_after(Converter(1, [(2048, 1980, 0)]), 1, 0)
     assert (meter.samples, meter.faults) == (2, 0)
+
+
+def test_a_window_in_which_the_plug_came_out_is_no_sample():
+    converter = Converter(2, [rms(500), rms(1241.2)])
+    for k in range(10):  # of 512 groups; the mean is as good as unchanged
+        converter.samples[FIRST + 1024 - 2 - 2 * k] = 20
+    meter = meter_after(converter, 1, VOLTS)
+    assert (meter.samples, meter.faults) == (0, ct.SATURATED)
 
 
 def test_a_window_that_was_written_again_is_no_sample():

@@ -383,6 +383,25 @@ def a_pilot_takes_permille_and_make_safe_ends_it(suite):
         assert "pin 8" in str(error), error
 
 
+def a_converter_gives_whole_windows(suite):
+    """Two inputs at 50 Hz, whatever is on them: a window every 160 ms."""
+    if not suite.facts["is_board"] or not hasattr(suite.hardware, "open_adc"):
+        raise Skip("no converter that samples by itself")
+    adc = suite.hardware.open_adc(2, 50)
+    assert adc.slots == 2
+    for k in range(3):
+        start_ms = suite.now_ms
+        first = adc.window()
+        while first < 0:
+            yield
+            first = adc.window()
+        took_ms = suite.since(start_ms)
+        assert k == 0 or 150 <= took_ms <= 170, "a window took %d ms" % took_ms
+        assert 0 <= first <= len(adc.samples) - 1024
+        assert adc.is_intact()
+    assert max(adc.samples) < 4096 and adc.overruns == 0
+
+
 def what_each_poll_calls_allocates_nothing(suite):
     if heap_lock is None or not suite.facts["is_board"]:
         raise Skip("boards only")
@@ -479,6 +498,7 @@ CHECKS = (
     why_it_started_is_a_code_and_the_marker_is_kept,
     a_console_is_there_or_is_none,
     a_pilot_takes_permille_and_make_safe_ends_it,
+    a_converter_gives_whole_windows,
     what_each_poll_calls_allocates_nothing,
     make_safe_takes_every_output_back,
     the_watchdog_starts_with_the_first_feed,

@@ -93,6 +93,15 @@ class BrokenConsole:
         raise OSError(5)
 
 
+class BrokenConverter:
+    slots = 2
+    overruns = 0
+    samples = ()
+
+    def window(self):
+        return -1
+
+
 class BrokenHardware:
     """Everything that the suite looks at is wrong."""
 
@@ -138,6 +147,9 @@ class BrokenHardware:
 
     def open_console(self):
         return BrokenConsole()
+
+    def open_adc(self, inputs, mains_hz):
+        return BrokenConverter()
 
 
 @pytest.fixture(scope="module")

@@ -264,6 +264,25 @@ def test_dialogue_explains_the_ceiling_and_refuses_a_limit_above_it():
     assert "head_end" not in config
 
 
+def test_dialogue_asks_for_what_cts_need_and_says_when_they_see_no_direction():
+    config, said = dialogue(
+        "House\n2\n120\n125\nn\n-\n-\n-\n9600\n2000\n-\n10\n"
+        "uart0\n9600\nnone\nn\nn\n"
+        "4\ngrid\n100\n333\n-\n60\n"
+        "y\npv\nsunspec_pv_704\nroof\n31\nL12\n6000\n0\nn\n"
+        "600\n"
+    )
+    assert "devices[0].voltage_mv = (missing): accepted is a voltage input, or a Modbus" in said
+    assert config["devices"][0] == {
+        "type": "ct_input",
+        "name": "grid",
+        "rated_a": 100,
+        "rated_mv": 333,
+        "voltage_mv": 600,
+        "mains_hz": 60,
+    }
+
+
 def test_dialogue_asks_again_for_what_does_not_fit_together():
     config, said = dialogue(
         SITE + "200000\n0\n-\n\n"

@@ -57,6 +57,19 @@ def test_check_finds_every_fault_of_the_fields(tmp_path):
     assert found["devices[0].unit"]["accepted"] == "an integer from 1 to 247"
 
 
+def test_check_knows_which_boards_can_sample_cts(tmp_path):
+    config = configuration(firm_a=40)
+    config["devices"][0] = {"type": "ct_input", "name": "g", "rated_a": 100, "rated_mv": 333}
+    path = written(tmp_path / "c.json", config)
+    ran = firmline("config", "check", path, "--for", "esp32_s3")
+    assert ran.status == 2
+    assert (
+        f'firmline: {path}: devices[0].type = "ct_input": accepted is a Modbus meter: the '
+        "converter of esp32_s3 cannot sample by itself" in ran.err.splitlines()
+    )
+    assert firmline("config", "check", path, "--for", "pico2_w").status == 0
+
+
 def test_check_finds_faults_across_fields_and_of_the_board(tmp_path):
     config = configuration(firm_import_w=70_000)
     config["devices"][1]["unit"] = 1

@@ -153,11 +153,19 @@ def test_every_event_has_one_name_and_every_text_its_event():
     from firmline.services import eventlog
     from host_tools import names
 
-    assert sorted(names.EVENTS) == list(range(1, eventlog.CODES))
+    assert sorted(names.EVENTS) == list(range(1, eventlog.CODES + 1))  # the last: ct_meter.py
     known = set(names.EVENTS.values())
     assert len(known) == len(names.EVENTS)
     assert known >= {*names._VALUES, *names._FORMS, *names._SIDED}
     assert all(isinstance(names.event_text(name, 1), str) for name in known)
+
+
+def test_a_fault_of_the_meters_own_inputs_names_input_and_kind():
+    from host_tools import names
+
+    assert names.event_text("meter_fault", 0o003) == "input 1 open, input 1 saturated"
+    assert names.event_text("meter_fault", 0o410) == "input 2 open, input 3 no voltage"
+    assert names.event_text("meter_fault", 0) == "none"
 
 
 def test_log_is_decoded(site):

@@ -110,7 +110,7 @@ def test_a_ct_that_is_out_or_overdriven_gives_no_sample(boot, fault, wave):
 
 
 def test_windows_that_nobody_takes_are_counted(boot):
-    found = run(boot, site(), rest_ms=400, windows=2, until_ms=2000)
+    found = run(boot, site(), rest_ms=300, windows=3, until_ms=2000)
     assert found["overruns"] >= 2
     assert found["said"][-1][1][0] == pytest.approx(40283, rel=0.004)
 

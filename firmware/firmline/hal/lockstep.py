@@ -6,20 +6,24 @@ answers with what it sends, its outputs, and when it wants to be polled next. Th
 in the real interpreter then runs in the bench's virtual time, byte for byte repeatable.
 
 Round, little endian. To the controller: now_ms u32, then for each port in the order of opening
-u16 count + bytes. Back: wait_ms u32, outputs u32 (bit k: k-th opened output is on; bit 31: the
-watchdog was fed in this round), u16 count + telemetry (services/register_map.py, i32 each), then
-for each port u16 count + bytes. Before the first round the controller sends one JSON line naming
-its ports and outputs, or {"error": ...}. End of file ends it.
+u16 count + bytes, then where CTs are configured u16 count + a window of samples (u16 each,
+hal/rp2_adc.py) or nothing. Back: wait_ms u32, outputs u32 (bit k: k-th opened output is on; bit
+31: the watchdog was fed in this round), u16 count + telemetry (services/register_map.py, i32
+each), then for each port u16 count + bytes. Before the first round the controller sends one JSON
+line naming its ports and outputs and the samples of a window, or {"error": ...}. End of file ends
+it.
 """
 
 import json
 import struct
 import sys
+from array import array
 
 from firmline.hal.ramfiles import open_files
 
 _PORT_BYTES = 1024
 _FED_BIT = 31
+_GROUPS = 512  # of one sample of each input, in a window
 
 
 class Port:
@@ -63,6 +67,29 @@ class Port:
         return True
 
 
+class Windows:
+    """As rp2_adc.AdcWindows, of what the bench has sampled."""
+
+    overruns = 0
+
+    def __init__(self, inputs):
+        self.slots = (1, 2, 4)[inputs - 1]
+        self.samples = array("H", bytes(2 * _GROUPS * self.slots))
+        self._is_new = False
+
+    def feed(self, data):
+        memoryview(self.samples)[:] = memoryview(array("H", data))
+        self._is_new = True
+
+    def window(self):
+        is_new = self._is_new
+        self._is_new = False
+        return 0 if is_new else -1
+
+    def is_intact(self):
+        return True
+
+
 class Output:
     def __init__(self, active_low):
         self.is_on = False
@@ -94,6 +121,7 @@ class Hardware:
         self._is_fed = False
         self._ports = []
         self._names = []
+        self._adc = None
         self._outputs = []
         self._pins = []
 
@@ -112,6 +140,10 @@ class Hardware:
         self._outputs.append(output)
         self._pins.append(pin)
         return output
+
+    def open_adc(self, inputs, mains_hz):
+        self._adc = Windows(inputs)
+        return self._adc
 
     def open_network(self, settings):
         return None
@@ -172,7 +204,9 @@ class Hardware:
 
     def run(self, controller):
         self._is_running = True
-        self._out.write(json.dumps({"ports": self._names, "pins": self._pins}).encode() + b"\n")
+        window = len(self._adc.samples) if self._adc else 0
+        told = {"ports": self._names, "pins": self._pins, "window": window}
+        self._out.write(json.dumps(told).encode() + b"\n")
         header = bytearray(10)
         while True:
             data = self._in.read(4)
@@ -183,6 +217,10 @@ class Hardware:
                 count = struct.unpack("<H", self._in.read(2))[0]
                 if count:
                     port.feed(self._in.read(count))
+            if self._adc:
+                count = struct.unpack("<H", self._in.read(2))[0]
+                if count:
+                    self._adc.feed(self._in.read(count))
             self._is_fed = False
             wait_ms = controller.poll(now_ms)
             outputs = self._is_fed << _FED_BIT

@@ -86,6 +86,12 @@ class Hardware(BoardHardware):
         self._guarded = outputs
         self._limit_ms = limit_ms
 
+    def open_adc(self, inputs, mains_hz):
+        """The converter's first inputs, sampled by themselves: rp2_adc.AdcWindows."""
+        from firmline.hal import rp2_adc
+
+        return rp2_adc.open_adc(self._board, inputs, mains_hz)
+
     def _arm(self):
         super()._arm()
         self._looked_ms = time.ticks_ms()

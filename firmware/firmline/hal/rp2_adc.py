@@ -33,6 +33,13 @@ _DMA_FLAGS = const(0x50000400)
 _CLOCK_HZ = const(48000000)
 
 
+def open_adc(board, inputs, mains_hz):
+    """OSError where the board leads out fewer inputs."""
+    if inputs > len(board.ADC_PINS):
+        raise OSError("ct_input: needs %d inputs, this board has %s" % (inputs, board.ADC_PINS))
+    return AdcWindows(inputs, mains_hz)
+
+
 class AdcWindows:
     """inputs: how many of GP26, 27, 28 are used, from 26 on: 1 to 3. mains_hz: 50 or 60.
 
@@ -53,7 +60,7 @@ class AdcWindows:
         address = uctypes.addressof(self.samples)
         skipped = (-address % (2 * count)) // 2
         self._starts = (skipped, skipped + count)
-        self._given = 0
+        self._given = -1
         self._channels = (rp2.DMA(), rp2.DMA())
         self._numbers = [
             each.channel  # pyright: ignore[reportAttributeAccessIssue]
@@ -102,8 +109,8 @@ class AdcWindows:
         if not flags:
             return -1
         machine.mem32[_DMA_FLAGS] = flags
-        if flags == self._flags[0] | self._flags[1]:
-            self.overruns += 1
+        if flags == self._flags[0] | self._flags[1] and self._given >= 0:
+            self.overruns += 1  # but for those of the start, before anybody asked
         self._given = 1 if self._channels[0].active() else 0
         return self._starts[self._given]
 

@@ -118,9 +118,17 @@ def build_link(device, config, others=()):
     return DeviceLink(table_of(device["type"]), device["unit"], options, others)
 
 
-def build_links(config, entries):
-    """(device entry, link) of the PCC meter, then of each resource; a relay has no link."""
-    pairs = [(d, build_link(d, config)) for d in config["devices"] if role_of(d) == "meter"]
+def build_links(config, entries, hardware, events):
+    """(device entry, link) of the PCC meter, then of each resource; a relay has no link, and CTs
+    are a CtMeter."""
+    device = [d for d in config["devices"] if role_of(d) == "meter"][0]
+    pairs = []
+    if "unit" in device:
+        pairs.append((device, build_link(device, config)))
+    else:
+        from firmline.services import ct_meter
+
+        pairs.append((device, ct_meter.start(device, config["site"], hardware, events)))
     links = []
     for device in entries:
         links.append(build_link(device, config, links) if "unit" in device else None)
@@ -129,15 +137,15 @@ def build_links(config, entries):
 
 
 def build_buses(config, pairs, open_port, ticks_us):
-    """One Bus per entry; the meter leads its own. pairs: see build_links. open_port(name, baud,
-    is_even) -> port; ticks_us: the clock that measures silence."""
+    """One Bus per entry; the meter leads its own, CTs are one more. pairs: see build_links.
+    open_port(name, baud, is_even) -> port; ticks_us: the clock that measures silence."""
     buses = []
     for number in range(len(config["buses"])):
         entry = config["buses"][number]
         members = []
         meter_index = -1
         for device, link in pairs:
-            if link is not None and device["bus"] == number:
+            if link is not None and device.get("bus") == number:
                 if role_of(device) == "meter":
                     meter_index = len(members)
                 members.append(link)
@@ -148,6 +156,8 @@ def build_buses(config, pairs, open_port, ticks_us):
             baud = baud * 10 // 11  # the master counts 10 bits a byte
         master = RtuMaster(port, baud, ticks_us=ticks_us)
         buses.append(Bus(master, members, meter_index))
+    if "bus" not in pairs[0][0]:
+        buses.append(pairs[0][1])
     return buses
 
 

@@ -70,10 +70,17 @@ def _device(given, path):
     if not isinstance(given, dict):
         raise ConfigError(path, given, "an object")
     kind = str(_value(given.get("type", MISSING), fields.TYPE, path + ".type"))
+    return _section(given, groups_of(kind), path)
+
+
+def groups_of(kind):
+    """The tables with the fields of a device type."""
+    if kind == "ct_input":
+        from firmline.services import config_ct  # only where there are CTs
+
+        return config_ct.GROUPS
     groups = fields.ROLES[TYPE_ROLES[kind]]
-    if kind.startswith("sunspec"):
-        groups += (fields.SUNSPEC,)
-    return _section(given, groups, path)
+    return groups + (fields.SUNSPEC,) if kind.startswith("sunspec") else groups
 
 
 def _section(given, groups, path):

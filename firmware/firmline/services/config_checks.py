@@ -126,7 +126,11 @@ def _check_meter(config):
             raise ConfigError("devices[%d].role" % index, device["role"], accepts)
         pcc = index
         hold_ms = config["timing"]["hold_ms"]
-        if device["poll_ms"] >= hold_ms:
+        if "unit" not in device:
+            from firmline.services import config_ct
+
+            config_ct.check(config, index)
+        elif device["poll_ms"] >= hold_ms:
             accepts = "less than timing.hold_ms %d" % hold_ms
             raise ConfigError("devices[%d].poll_ms" % index, device["poll_ms"], accepts)
     if pcc is None:

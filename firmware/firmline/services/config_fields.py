@@ -21,6 +21,7 @@ TYPE_ROLES = {
     "eastron_sdm630": "meter",
     "sunspec_meter_203": "meter",
     "sunspec_meter_213": "meter",
+    "ct_input": "meter",
     "abb_terra_ac": "evse",
     "heidelberg_energy_control": "evse",
     "sunspec_pv_123": "pv",
@@ -76,7 +77,7 @@ NETWORK = (
     ("password", TEXT, 8, 63, ..., ""),
     ("ntp_server", TEXT, 7, 15, None, ""),
 )
-_COMMON = (
+COMMON = (
     ("name", TEXT, 1, 24, ..., ""),
     ("type", CHOICE, tuple(sorted(TYPE_ROLES)), None, ..., ""),
 )
@@ -88,8 +89,9 @@ _LINK = (
 _SLOW = (("poll_ms", INT, 10, 60000, 1000, "ms"),)
 SUNSPEC = (("base", INT, 0, 65535, 40000, ""),)  # in addition, for the types sunspec_...
 _WIRES = (("phases", CHOICE, _PHASES, None, None, ""),)
+PCC = ("role", CHOICE, ("pcc",), None, "pcc", "")
 _METER = (
-    ("role", CHOICE, ("pcc",), None, "pcc", ""),
+    PCC,
     ("poll_ms", INT, 10, 60000, 100, "ms"),
     ("latency_ms", INT, 0, 10000, 300, "ms"),
 )
@@ -126,17 +128,17 @@ _RELAY = (
     ("min_off_s", INT, 0, 86400, 60, "s"),
     ("protected", BOOL, None, None, False, ""),
 )
-ROLES = {
-    "meter": (_COMMON, _LINK, _METER),
-    "evse": (_COMMON, _LINK, _SLOW, _WIRES, _EVSE),
-    "pv": (_COMMON, _LINK, _SLOW, _WIRES, _PV),
-    "battery": (_COMMON, _LINK, _SLOW, _WIRES, _BATTERY),
-    "relay": (_COMMON, _PIN, _WIRES, _RELAY),
-    "trip": (_COMMON, _PIN),
+ROLES = {  # but for a ct_input: config_ct.py
+    "meter": (COMMON, _LINK, _METER),
+    "evse": (COMMON, _LINK, _SLOW, _WIRES, _EVSE),
+    "pv": (COMMON, _LINK, _SLOW, _WIRES, _PV),
+    "battery": (COMMON, _LINK, _SLOW, _WIRES, _BATTERY),
+    "relay": (COMMON, _PIN, _WIRES, _RELAY),
+    "trip": (COMMON, _PIN),
 }
 SCHEMA = ("schema", INT, 1, 1, ..., "")
 BOARD = ("board", TEXT, 1, 32, None, "")
-TYPE = _COMMON[1]
+TYPE = COMMON[1]
 
 
 class ConfigError(Exception):

@@ -32,7 +32,7 @@ E_UNLOCKED = const(14)  # an installer ended the lock-out with the service jumpe
 E_STORE = const(15)  # what was kept is damaged (files not used) or cannot be kept (-1)
 E_CONFIG_REFUSED = const(16)  # a stored one is damaged or makes no sense (generation)
 E_CONFIG_OTHER = const(17)  # config.json is not the stored one, which is in force (generation)
-CODES = const(18)  # 0 is none
+CODES = const(18)  # 0 is none; 18: services/ct_meter.py
 
 
 class EventLog:

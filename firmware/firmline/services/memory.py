@@ -19,6 +19,7 @@ _START_ONLY = (
     "firmline.services.boot",
     "firmline.services.config",
     "firmline.services.config_checks",
+    "firmline.services.config_ct",
     "firmline.services.config_fields",
     "firmline.services.config_source",
     "firmline.services.config_text",

@@ -112,9 +112,8 @@ export class Chip {
         adc.cs = (adc.cs & ~(7 << 12)) | ((input & 7) << 12);
       },
     });
-    const analog = this.options.analog ?? {};
     adc.onADCRead = (input) => {
-      const [offset, amplitude, hz, late] = analog[input] ?? [0, 0, 0, 0];
+      const [offset, amplitude, hz, late] = this.options.analog?.[input] ?? [0, 0, 0, 0];
       const angle = 2 * Math.PI * ((hz * this.nowNs) / 1e9 - late / 360);
       const counts = Math.round(offset + amplitude * Math.sin(angle));
       adc.channelValues[input] = Math.min(4095, Math.max(0, counts));

@@ -88,6 +88,10 @@ class Chip:
         """Bytes of `data` end at times_us, one each; times in the past mean now."""
         self._tell({"rx": uart, "t": times_us, "data": data.hex()})
 
+    def feel(self, analog):
+        """Other waves at the converter's inputs from now on, as the constructor takes them."""
+        self._tell({"analog": analog})
+
     def type(self, data):
         """What the host writes to the USB serial port; its answers are "text" events."""
         self._tell({"type": data.hex()})

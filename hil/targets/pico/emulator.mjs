@@ -10,6 +10,7 @@
  * {"rx": uart, "t": [us...], "data": hex}
  *                             receives bytes at those times (now, where past); no answer.
  * {"type": hex}               what the host writes to the USB serial port; no answer.
+ * {"analog": {input: wave}}    at the converter's inputs from now on (chip.mjs); no answer.
  * {"do": "hang"}               or "powerOff", "powerOn": chip.mjs; no answer.
  * {"cut": n}                  cutAfter(n) of chip.mjs; no answer.
  * {"ints": n}                 {"values": [...] or null}: the array('i') of n entries in the RAM.
@@ -54,6 +55,10 @@ function answerTo(message) {
   }
   if ('cut' in message) {
     chip.cutAfter(message.cut);
+    return null;
+  }
+  if ('analog' in message) {
+    chip.options.analog = message.analog;
     return null;
   }
   if ('type' in message) {

@@ -90,6 +90,7 @@ class PicoTarget:
         self.world = world
         self.view = _DebuggerView(self)
         self.head_end = None
+        self.cts = None  # a hil.line.ct.CtInputs, where the site has one
         self.outputs = 0
         self.on_outputs = None
         self.chip = None
@@ -114,9 +115,17 @@ class PicoTarget:
         for number, _, _, enable in self._board.UARTS.values():
             enables[number] = enable
         self.chip = Chip(self._assets[assets.BOOTROM], flash, enables, self.pins)
+        if self.cts is not None:
+            self.cts.on_change = self._wave
+            self._wave()
         for name, wire in self._wires.items():
             number = self._board.UARTS[name][0]
             self._ports[number] = _Port(self.chip, number, wire)
+
+    def _wave(self):
+        """The waves at the converter's inputs, from now on."""
+        waves = enumerate(self.cts.waves)
+        self.chip.feel({k: (low, high, self.cts.hz, late) for k, (low, high, late) in waves})
 
     def run_until(self, world, t_us):
         """Chip and world to t_us, in turns."""
