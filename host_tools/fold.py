@@ -96,6 +96,7 @@ class _Fold(ast.NodeTransformer):
         self._is_ours = dotted != ""
         self._functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
         self._globals = _module_level(tree) if self._is_ours else set()
+        self._public = _public_functions(tree) & set(public_names()) - _own_names(tree)
 
     def visit_ClassDef(self, node):
         for part in node.body:
@@ -110,11 +111,15 @@ class _Fold(ast.NodeTransformer):
     def visit_FunctionDef(self, node):
         if self._is_ours:
             node.name = short_names().get(node.name, node.name)
+        if node.name in self._public:
+            node.name = public_names()[node.name]
         return self.generic_visit(node)
 
     def visit_Name(self, node):
         if node.id in self._globals or (self._is_ours and node.id in self._functions):
             node.id = short_names().get(node.id, node.id)
+        if node.id in self._public:
+            node.id = public_names()[node.id]
         if isinstance(node.ctx, ast.Load) and node.id in self._numbers:
             return ast.copy_location(ast.Constant(self._numbers[node.id]), node)
         return node
@@ -135,6 +140,11 @@ class _Fold(ast.NodeTransformer):
     def visit_ImportFrom(self, node):
         known = self._table.get(node.module, {})
         node.names = [alias for alias in node.names if alias.name not in known]
+        for alias in node.names:
+            if alias.name in public_names() and (node.module or "").startswith("firmline"):
+                if alias.name not in self._public:
+                    alias.asname = alias.asname or alias.name
+                alias.name = public_names()[alias.name]
         return node if node.names else None
 
 
@@ -174,15 +184,32 @@ def _module_level(tree):
     return found - own
 
 
+def _public_functions(tree):
+    """The functions of a module, and what it takes from others by name."""
+    found = {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("firmline"):
+            found |= {alias.name for alias in node.names if alias.asname is None}
+    return found
+
+
+def _own_names(tree):
+    """Arguments and variables."""
+    nodes = list(ast.walk(tree))
+    found = {node.arg for node in nodes if isinstance(node, (ast.arg, ast.keyword))}
+    return found | {n.id for n in nodes if _is_name(n) and isinstance(n.ctx, ast.Store)}
+
+
 def _is_name(node):
     return isinstance(node, ast.Name)
 
 
 @cache
 def public_names():
-    """{name: short name} of the attributes and methods of the firmware's classes that have a "_"
+    """{name: short name} of the attributes, methods and functions of the firmware that have a "_"
     in their name, each with a short one of its own. Not those that a text names (getattr, a field
-    of the configuration), a module's function, what memory.strip goes by, and NOT_OURS."""
+    of the configuration), what memory.strip goes by, functions whose name is also a variable's,
+    and NOT_OURS."""
     nodes = [node for tree in trees().values() for node in ast.walk(tree)]
     found = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_made(node)}
     for owner in [node for node in nodes if isinstance(node, ast.ClassDef)]:
@@ -190,7 +217,10 @@ def public_names():
             found |= {getattr(part, "name", "")}
             found |= {getattr(target, "id", "") for target in getattr(part, "targets", ())}
     for tree in trees().values():
-        found -= {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+        found |= {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    variables = set().union(*map(_own_names, trees().values()))
+    for tree in trees().values():
+        found -= _public_functions(tree) & variables
     found -= {node.value for node in nodes if isinstance(node, ast.Constant)} | set(NOT_OURS)
     taken = {getattr(node, field, "") for node in nodes for field in ("attr", "id", "name", "arg")}
     free = (a + b for a in LETTERS for b in LETTERS)

@@ -162,7 +162,7 @@ FAULTS = {
     ),
     "no radio": (
         {"network": {"ssid": "site", "password": "secret78"}},
-        "network = (an object): accepted is none: pico has no network",
+        'network = "(not shown)": accepted is none: pico has no network',
     ),
     "no network for TCP": (
         {"head_end": {"tcp_port": 502}},

@@ -261,7 +261,7 @@ def test_status_and_report_read_the_cause(folded, tmp_path, monkeypatch):
     fault = (
         "from firmline import app as broken\nfrom firmline.services import boot\n"
         "def _fail(config, hardware):\n    object.__new__(broken.Controller).poll(0)\n"
-        "boot.check_board = _fail\n"
+        f"boot.{fold.public_names()['check_board']} = _fail\n"
     )
     (folder / "main.py").write_text(fault + (folder / "main.py").read_text())
     monkeypatch.setattr(tools_desktop, "FIRMWARE_DIR", folder)
