@@ -66,6 +66,8 @@ _OPENS = (
 
 def tidy(is_small):
     """Drop the modules of the start; where memory is small, constructors too."""
+    if is_small:
+        empty(_START_ONLY)
     forget(_START_ONLY)
     if is_small:
         for name in list(sys.modules):
@@ -93,6 +95,16 @@ def forget(names):
                 delattr(sys.modules[above], own)
             del sys.modules[name]
     gc.collect()
+
+
+def empty(names):
+    """Take everything out of these modules but this one. Any word of the memory that looks like
+    an address keeps what is there, and all that it leads to: now that is next to nothing."""
+    for name in names:
+        if name in sys.modules and name != __name__:
+            module = sys.modules[name]
+            for own in list(module.__dict__):
+                setattr(module, own, None)
 
 
 def strip(module):
