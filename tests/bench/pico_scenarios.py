@@ -33,7 +33,14 @@ TIMES = ("response_s", "command_s", "fallback_s", "head_end_loss_s", "restart_s"
 SMALL = 200  # W or mA
 TICK_S = 0.1
 # How many commands may differ, and why: the chip asks a meter or a car some milliseconds later.
-EXPLAINED = {}
+EXPLAINED = {
+    "load_step_battery": (
+        2,
+        "a battery follows cars as they ramp: told other values, or later",
+    ),
+    "meter_cut": (1, "the second car waits for a reading of the first, which comes a poll later"),
+    "watchdog_hang": (2, "after the restart a car is told by a sample that is one later"),
+}
 
 
 def run(name, target, progress=None):
