@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -222,13 +223,15 @@ class WallTarget(HostClockTarget):
             descriptors[name], path = self._open_pty()
             command += ["--port", f"{name}={path}"]
         # A session of its own: Ctrl-C reaches the bench alone, and a bench that is killed takes
-        # the process along, because its first port is then its controlling terminal.
+        # the process along, because its first port is then its controlling terminal. The hang-up
+        # of that must not be ignored, as it is below nohup.
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         self._cleanup.callback(_stop, process)
         console = _Console(process.stdout, self._understand)

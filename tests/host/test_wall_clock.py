@@ -138,7 +138,8 @@ def test_interrupted_run_leaves_no_process_and_no_terminal_behind(tmp_path):
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="looks into /proc")
-def test_controller_of_a_killed_bench_ends_too(tmp_path):
+@pytest.mark.parametrize("hang_up", [signal.SIG_DFL, signal.SIG_IGN], ids=["plain", "nohup"])
+def test_controller_of_a_killed_bench_ends_too(tmp_path, hang_up):
     command = [sys.executable, "-m", "hil", "run", str(SCENARIOS / "meter_cut.toml")]
     command += ["--target", "micropython", "--clock", "wall", "--out", str(tmp_path / "out")]
     bench = subprocess.Popen(
@@ -147,6 +148,7 @@ def test_controller_of_a_killed_bench_ends_too(tmp_path):
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up),
     )
     try:
         give_up_s = time.monotonic() + 20
