@@ -14,7 +14,8 @@ import pytest
 
 from hil.targets.firmware import FIRMWARE_DIR, TargetError, find_micropython
 from hil.targets.pico import assets, chip, image
-from host_tools.compile import CompileError, compiled, mpy_cross
+from host_tools.compile import compiled
+from tests.pico.runs import assets_or_skip
 
 HERE = Path(__file__).resolve().parent
 CONTRACT = HERE / "contract.py"
@@ -173,13 +174,7 @@ def contract_mpy():
 
 def run_on_emulated_rp2040():
     """The official image with the firmware and the suite as its main.py."""
-    try:
-        found = assets.read()
-        chip.check_installed()
-        image.littlefs({})
-        mpy_cross()
-    except (TargetError, CompileError) as error:
-        pytest.skip(str(error))
+    found = assets_or_skip()
     files = image.firmware_files("{}")
     files["contract.mpy"] = contract_mpy()
     files["main.py"] = program(BOARD, kind="board", is_service=SERVICE).encode()

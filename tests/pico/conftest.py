@@ -3,24 +3,16 @@
 
 import pytest
 
-from hil.targets.firmware import TargetError
 from hil.targets.pico import assets, chip, image
 from host_tools import fold
-from host_tools.compile import CompileError, mpy_cross
+from tests.pico.runs import assets_or_skip
 
 collect_ignore_glob = ["board/*"]  # run on the chip, not here
 
 
 @pytest.fixture(scope="session")
 def pico_assets():
-    try:
-        found = assets.read()
-        chip.check_installed()
-        image.littlefs({})
-        mpy_cross()
-    except (TargetError, CompileError) as error:
-        pytest.skip(str(error))
-    return found
+    return assets_or_skip()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from host_tools import compile as compiler
+from tests.pico.runs import short_calls
 
 MAIN = Path(__file__).resolve().parent / "board" / "line_kernels_main.py"
 BASICS = ("firmline/__init__.py", "firmline/core/__init__.py", "firmline/core/units.py")
@@ -31,8 +32,8 @@ def files(change=("", "")):
         found[name.replace(".py", ".mpy")] = compiler.compiled(path, name)
     for name in KERNELS:
         text = (compiler.FIRMWARE_DIR / name).read_text()
-        code = compiler.compiled_text(text, name, "armv6m")
-        machine = compiler.with_viper(text.replace(*change))
+        code = compiler.compiled_text(short_calls(text), name, "armv6m")
+        machine = compiler.with_viper(short_calls(text.replace(*change)))
         found[f"code_{Path(name).stem}.mpy"] = code
         found[f"machine_{Path(name).stem}.mpy"] = compiler.compiled_text(machine, name, "armv6m")
     return found
