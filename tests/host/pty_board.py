@@ -230,6 +230,8 @@ class PtyBoard:
             return  # closed since
         try:
             data = os.read(end, 4096)
+        except BlockingIOError:
+            return  # another end has this number by now, and nothing to say
         except OSError:
             data = b""
         if end == self._board:

@@ -324,8 +324,9 @@ def test_the_real_firmware_runs_from_a_slot(capsys, tmp_path):
         assert "is on the board, and runs" in out
         board.wait_for(b"firmline: running")
         status, out, err = deploy(capsys, board, made)
-        if "the cable is gone" in err:  # on a loaded machine the played board may restart then
-            assert status == 2
+        if status == 2 and b"heap is locked" in board.said:
+            # The unix port takes Ctrl-C in its signal handler, also in the midst of a collection,
+            # and then has no heap any more; a board takes it between two instructions.
             board.wait_for_port()
             status, out, err = deploy(capsys, board, made)
         assert (status, err) == (0, "")
